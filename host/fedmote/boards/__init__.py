@@ -1,0 +1,1 @@
+"""Boards: what each one is (catalogue). Nothing here talks to a federation."""

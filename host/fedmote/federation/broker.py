@@ -1,0 +1,117 @@
+"""Where the MQTT broker is, and the embedded one for a first run. It speaks no MQTT itself; link.py does."""
+
+import socket
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+from urllib.parse import quote, unquote, urlsplit
+
+import iotcore
+
+from fedmote.errors import FedmoteError
+
+LOOPBACK = "127.0.0.1"
+
+_PORTS = {"mqtt": 1883, "mqtts": 8883}
+_PAYLOAD_BYTES = 1 << 16  # ours never exceed 1 KiB; other users of the broker may send more
+_ATTEMPTS = 5
+
+
+@dataclass(frozen=True)
+class BrokerAddress:
+    """A broker and how to enter it. ``str()`` leaves the password out, ``url`` has it."""
+
+    host: str
+    port: int = 1883
+    tls: bool = False
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read ``mqtt://host``, ``mqtts://user:password@host:port`` and the like; bare ``host:port`` means mqtt.
+
+        Raises FedmoteError for anything else.
+        """
+        expected = "expected mqtt://host:port or mqtts://user:password@host:port"
+        try:
+            parts = urlsplit(text if "://" in text else f"mqtt://{text}")
+            host, port = parts.hostname, parts.port
+        except ValueError:  # not quoted: what was meant may hold a password
+            raise FedmoteError(f"the broker's address cannot be read: {expected}") from None
+        if parts.scheme not in _PORTS:
+            raise FedmoteError(f"the broker's address begins with {parts.scheme}://: {expected}")
+        if not host or parts.path not in ("", "/") or parts.query or parts.fragment or port == 0:
+            raise FedmoteError(f"the broker's address names no host, or more than a host and a port: {expected}")
+        return cls(
+            host,
+            port or _PORTS[parts.scheme],
+            parts.scheme == "mqtts",
+            None if parts.username is None else unquote(parts.username),
+            None if parts.password is None else unquote(parts.password),
+        )
+
+    @property
+    def url(self) -> str:
+        """The whole address, password included: for settings of boards, never for logs."""
+        secret = "" if self.password is None else f":{quote(self.password, safe='')}"
+        user = "" if self.username is None else f"{quote(self.username, safe='')}{secret}@"
+        return self._url(user)
+
+    def __str__(self) -> str:
+        return self._url("" if self.username is None else f"{quote(self.username, safe='')}@")
+
+    def _url(self, user: str) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'mqtts' if self.tls else 'mqtt'}://{user}{host}:{self.port}"
+
+
+class EmbeddedBroker:
+    """A broker on this machine's loopback address, as a context manager; it ends with the process that started it.
+
+    port: where it listens, any free port when None. Retained messages and sessions live in its memory only.
+    Raises FedmoteError on entry where the port is taken or the broker does not start.
+    """
+
+    def __init__(self, port: int | None = None) -> None:
+        self._wanted = port
+        self._broker: iotcore.Broker | None = None
+
+    @property
+    def address(self) -> BrokerAddress:
+        """Where it listens. Only while it runs."""
+        if self._broker is None:
+            raise RuntimeError("the embedded broker does not run")
+        return BrokerAddress(LOOPBACK, self._broker.port)
+
+    def __enter__(self) -> Self:
+        for _ in range(1 if self._wanted else _ATTEMPTS):
+            port = self._wanted or _free_port()
+            # Run in a child process that ends when its standard input closes, so it cannot survive this one.
+            broker = iotcore.Broker(port=port, listen=LOOPBACK, max_payload_size=_PAYLOAD_BYTES)
+            try:
+                broker.start()
+            except OSError as error:
+                reason = error
+                continue
+            except RuntimeError as error:
+                raise FedmoteError(f"the embedded broker did not start on port {port}: {error}") from None
+            self._broker = broker
+            return self
+        raise FedmoteError(
+            f"port {port} is taken ({reason}): stop what listens there, choose another one with --port, "
+            f"or use that broker with --broker mqtt://{LOOPBACK}:{port}"
+        ) from None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._broker is not None:
+            self._broker.stop()
+            self._broker = None
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,44 @@
+"""Aggregation rules: how the deltas of a round become one. Pure arithmetic in O(D) memory; it knows no boards and no store."""
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Rule(Protocol):
+    """Takes the deltas of a round one by one."""
+
+    def add(self, delta: NDArray[np.float32], weight: float) -> None:
+        """Take one delta, float32 [D], with the number of samples behind it."""
+
+    def result(self) -> NDArray[np.float64]:
+        """Return the aggregate, float64 [D]."""
+
+
+class FederatedAveraging:
+    """The mean of the deltas weighted by samples: FedAvg, McMahan et al. 2017 (Communication-Efficient Learning of Deep
+    Networks from Decentralized Data, AISTATS), in the form of deltas.
+
+    size: D. The sum is kept in float64, so the deltas must come in a fixed order where the result is to be the same to the bit.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._sum = np.zeros(size)
+        self._weight = 0.0
+
+    def add(self, delta: NDArray[np.float32], weight: float) -> None:
+        """Take one delta, float32 [D], with the number of samples behind it. Raises ValueError for a weight of 0 or less."""
+        if not weight > 0:
+            raise ValueError(f"weight {weight}: a delta weighs as much as the samples behind it, at least 1")
+        self._sum += weight * delta.astype(np.float64)
+        self._weight += weight
+
+    def result(self) -> NDArray[np.float64]:
+        """Return the mean, float64 [D]. Raises ValueError where nothing was added."""
+        if not self._weight:
+            raise ValueError("there is no mean of no deltas")
+        return self._sum / self._weight
+
+
+RULES: dict[str, type[FederatedAveraging]] = {"fedavg": FederatedAveraging}

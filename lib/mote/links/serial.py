@@ -1,0 +1,13 @@
+"""The serial link: telemetry lines on the console, one compact JSON object each, for `fedmote monitor` and for people."""
+
+import json
+
+
+def line_of(values):
+    """Return a dict as compact JSON text without a newline."""
+    return json.dumps(values).replace(", ", ",").replace(": ", ":")
+
+
+def write(line):
+    """Put one line on the console."""
+    print(line)

@@ -1,0 +1,31 @@
+"""Multipliers are TensorFlow Lite Micro's, to the last bit, without relying on the interpreter's floats."""
+
+from raising import text_of
+
+from mote.quantise import bits_of, multiplier_of, softmax_parameters
+
+
+def test_multipliers_known_from_tflm():
+    # QuantizeMultiplier of 0.5, 1, 1.5: mantissas 2^30, 2^30, 0.75 * 2^31
+    one = bits_of(1.0)
+    assert multiplier_of(one, bits_of(0.5), one) == (1 << 30, 0)
+    assert multiplier_of(one, one, one) == (1 << 30, 1)
+    assert multiplier_of(one, bits_of(1.5), one) == (3 << 29, 1)
+    # float32(0.1 * 0.3) / 0.7 in double: 0.04285714286... = 0.6857142857... * 2^-4
+    assert multiplier_of(0x3DCCCCCD, 0x3E99999A, 0x3F333333) == (1472560299, -4)
+
+
+def test_product_is_rounded_to_float32_unless_per_channel():
+    pairs = [(0x3DCCCCCD + 7919 * n, 0x3E99999A + 104729 * n, 0x3F333333 + 31 * n) for n in range(200)]
+    different = sum(multiplier_of(x, w, y) != multiplier_of(x, w, y, True) for x, w, y in pairs)
+    assert 0 < different < 200
+
+
+def test_softmax_parameters_known_from_tflm():
+    # scale 1/16: 2^22 -> multiplier 2^30, shift 23; smallest difference -floor(31 * 2^26 / 2^23)
+    assert softmax_parameters(bits_of(1 / 16)) == (1 << 30, 23, -248)
+
+
+def test_impossible_scales_are_refused():
+    for value in (0.0, -1.0, float("inf"), float("nan")):
+        assert "positive" in text_of(ValueError, multiplier_of, bits_of(value), bits_of(1.0), bits_of(1.0))
