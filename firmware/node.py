@@ -22,16 +22,25 @@ class Node:
         info = self.model.info["features"]
         self.sensor = sensors.make(config)
         if self.sensor.channels != info["channels"]:
-            raise ValueError("the sensor has %d channels, the model wants %d" % (self.sensor.channels, info["channels"]))
+            raise ValueError(
+                "the sensor has %d channels, the model wants %d" % (self.sensor.channels, info["channels"])
+            )
         self.features = features.make(info)
         ring = features.Ring(config.get("RING", 128), self.features.width)
         normaliser = features.Normaliser(
-            self.features.width, info["floor"], self.model.scale_of(self.model.input_tensor),
+            self.features.width,
+            info["floor"],
+            self.model.scale_of(self.model.input_tensor),
             self.model.input_tensor.zero_point,
         )
         self.learns = config.get("ROLE", "learn") == "learn"
         self.local = Local(
-            Learner(self.model), normaliser, ring, config.get("HOLDOUT", 5), self.learns, config.get("MINIMUM", 16)
+            Learner(self.model),
+            normaliser,
+            ring,
+            config.get("HOLDOUT", 5),
+            self.learns,
+            config.get("MINIMUM", 16),
         )
         seed = config.get("SEED", 1)
         federation = config["FEDERATION"]
@@ -46,7 +55,11 @@ class Node:
         self._telemetry_topic = wire.topic(federation, "telemetry", self.device)
         self._board = config.get("BOARD", "unknown")
         self.link = MqttLink(
-            config["BROKER"], self.device, self._status_topic, b'{"state":"offline"}', _text_of(config.get("CA"))
+            config["BROKER"],
+            self.device,
+            self._status_topic,
+            b'{"state":"offline"}',
+            _text_of(config.get("CA")),
         )
         self.link.on_message = self._message
         self.link.on_connected = self._connected

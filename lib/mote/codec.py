@@ -38,8 +38,8 @@ def unpack_report(body):
     """Return (report, codec, tensor count, offset of the delta). Raises ValueError where the body is too short."""
     if len(body) < REPORT_BYTES:
         raise ValueError("body has %d bytes, a report has %d" % (len(body), REPORT_BYTES))
-    codec, range_count, tensor_count, version, samples, evaluated, loss, accuracy, training = struct.unpack_from(
-        REPORT, body
+    codec, range_count, tensor_count, version, samples, evaluated, loss, accuracy, training = (
+        struct.unpack_from(REPORT, body)
     )
     start = REPORT_BYTES + 4 * range_count
     if len(body) < start:
@@ -80,7 +80,9 @@ class Encoder:
         self._head = report.pack(codec, len(sizes) if codec else 0)
         self._codec, self._local, self._base = codec, local, base
         self._sizes = sizes if codec else ()
-        self._scales = [_scale(local, base, start, size) for start, size in _spans(sizes)] if codec == INT8 else ()
+        self._scales = (
+            [_scale(local, base, start, size) for start, size in _spans(sizes)] if codec == INT8 else ()
+        )
         #: bytes of the body without its tag
         self.total = len(self._head) + delta_bytes(codec, self._sizes)
 

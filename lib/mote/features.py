@@ -76,7 +76,9 @@ KINDS = {"statistics": Statistics, "raw": Raw}
 def make(settings):
     """Return the extractor that a model's feature settings name: ``kind``, ``channels``, ``window``."""
     if settings["kind"] not in KINDS:
-        raise ValueError("features of kind %r are unknown, choose one of: %s" % (settings["kind"], ", ".join(KINDS)))
+        raise ValueError(
+            "features of kind %r are unknown, choose one of: %s" % (settings["kind"], ", ".join(KINDS))
+        )
     return KINDS[settings["kind"]](settings["channels"], settings["window"])
 
 

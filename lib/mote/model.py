@@ -83,7 +83,9 @@ class Model:
         if version != 1 or header != _HEADER_BYTES:
             raise ModelError("format version %d, this library reads version 1" % version)
         if size != len(view):
-            raise ModelError("the file has %d bytes, its header says %d: it is cut or extended" % (len(view), size))
+            raise ModelError(
+                "the file has %d bytes, its header says %d: it is cut or extended" % (len(view), size)
+            )
         if crc32(view[16:]) & 0xFFFFFFFF != crc:
             raise ModelError("CRC-32 does not match: the file is damaged")
         (arena, tensor_count, self.op_count, trainable_count, self.form, _, first, last, self.tensors_at, self.ops_at,
@@ -185,7 +187,9 @@ class Op:
         if self.code not in OPS:
             raise ModelError("op %d has code %d, which this library does not know" % (number, self.code))
         if (count, self.parameter_count) != OPS[self.code][1:3]:
-            raise ModelError("op %d (%s) has a wrong number of tensors or parameters" % (number, OPS[self.code][0]))
+            raise ModelError(
+                "op %d (%s) has a wrong number of tensors or parameters" % (number, OPS[self.code][0])
+            )
         numbers = unpack_from("<%dH" % count, model.buffer, offset + 4)
         if max(numbers) >= len(model.tensors):
             raise ModelError("op %d names a tensor that does not exist" % number)
@@ -204,15 +208,27 @@ class Op:
 def _check_dense(number, tensors):
     x, weights, bias, multipliers, shifts, y = tensors
     rows, columns = len(y.data), len(x.data)
-    if not (x.is_activation and y.is_activation) or weights.is_activation or len(weights.data) != rows * columns:
-        raise ModelError("op %d: %d weights for %d inputs and %d outputs" % (number, len(weights.data), columns, rows))
-    if not len(bias.data) == len(multipliers.data) == len(shifts.data) == 4 * rows or not columns or columns > 32768:
+    if (
+        not (x.is_activation and y.is_activation)
+        or weights.is_activation
+        or len(weights.data) != rows * columns
+    ):
+        raise ModelError(
+            "op %d: %d weights for %d inputs and %d outputs" % (number, len(weights.data), columns, rows)
+        )
+    if (
+        not len(bias.data) == len(multipliers.data) == len(shifts.data) == 4 * rows
+        or not columns
+        or columns > 32768
+    ):
         raise ModelError("op %d: constants do not fit %d outputs" % (number, rows))
 
 
 def _check_softmax(number, tensors):
     if not all(tensor.is_activation for tensor in tensors) or len(tensors[0].data) != len(tensors[1].data):
-        raise ModelError("op %d: softmax of %d values to %d" % (number, len(tensors[0].data), len(tensors[1].data)))
+        raise ModelError(
+            "op %d: softmax of %d values to %d" % (number, len(tensors[0].data), len(tensors[1].data))
+        )
 
 
 _CHECKS = {DENSE: _check_dense, SOFTMAX: _check_softmax}

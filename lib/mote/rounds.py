@@ -86,7 +86,9 @@ class Participant:
             if self.model_filter is None:
                 self._await_model(now)
             elif ticks_diff(now, self._deadline) >= 0:
-                self.model_filter = None  # set again in the next step: a new subscription brings what the broker retains
+                self.model_filter = (
+                    None  # set again in the next step: a new subscription brings what the broker retains
+                )
         if self.state == WAITING and ticks_diff(now, self._deadline) >= 0:
             self._offered = bytearray(len(self._offered))
             self._acknowledged = bytearray(len(self._offered))
@@ -134,7 +136,9 @@ class Participant:
         if manifest["layout"] != self.local.learner.layout:
             raise ValueError("the federation trains another network than this board has")
         if manifest["size"] != 4 * len(self.local.base) or len(manifest["sha256"]) != 64:
-            raise ValueError("a model of %s bytes, this board has %d" % (manifest["size"], 4 * len(self.local.base)))
+            raise ValueError(
+                "a model of %s bytes, this board has %d" % (manifest["size"], 4 * len(self.local.base))
+            )
         if manifest["codec"] not in codec.CODECS:
             raise ValueError("codec %s is unknown" % manifest["codec"])
         for key, highest in (("epochs", 1000), ("batch", 1000), ("rate", 1000), ("decay", 1000)):
@@ -156,7 +160,11 @@ class Participant:
         self.model_filter = wire.topic(self.federation, "model", self._manifest["version"], "+")
 
     def _on_chunk(self, chunk, now):
-        if chunk.kind != wire.MODEL or chunk.number != self._manifest["version"] or chunk.total != len(self._body):
+        if (
+            chunk.kind != wire.MODEL
+            or chunk.number != self._manifest["version"]
+            or chunk.total != len(self._body)
+        ):
             return
         start = chunk.index * wire.PIECE_BYTES
         self._body[start : start + len(chunk.piece)] = chunk.piece
@@ -198,7 +206,15 @@ class Participant:
 
     def _sign(self):
         """Compute the tag piece by piece."""
-        tag = wire.Tag(self._key, self.federation, self._manifest["run"], self.device, self._kind, self.round, self._counter)
+        tag = wire.Tag(
+            self._key,
+            self.federation,
+            self._manifest["run"],
+            self.device,
+            self._kind,
+            self.round,
+            self._counter,
+        )
         piece = memoryview(self._message)[wire.HEADER_BYTES :]
         for offset in range(0, self._encoder.total, wire.PIECE_BYTES):
             tag.update(piece[: self._encoder.read_into(piece, offset)])

@@ -21,7 +21,11 @@ class Layer:
         self.input, self.weights, self.bias, self.output = x, weights, bias, y
         self.multipliers, self.shifts, self.op = multipliers, shifts, op
         pair = [t for t in model.trainables if t.op == number]
-        if [t.is_bias for t in pair] != [False, True] or pair[0].count != rows * columns or pair[1].count != rows:
+        if (
+            [t.is_bias for t in pair] != [False, True]
+            or pair[0].count != rows * columns
+            or pair[1].count != rows
+        ):
             raise models.ModelError("op %d: its trainable tensors are not one weight and one bias" % number)
         self.spans = [(t.start, t.start + t.count) for t in pair]
         (a, b), (c, d) = self.spans

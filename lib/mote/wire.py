@@ -62,8 +62,8 @@ class Chunk:
         length = len(message)
         if not HEADER_BYTES < length <= MESSAGE_BYTES:
             raise WireError("malformed")
-        magic, protocol, self.kind, self.number, self.counter, self.index, self.count, self.total = struct.unpack_from(
-            HEADER, message
+        magic, protocol, self.kind, self.number, self.counter, self.index, self.count, self.total = (
+            struct.unpack_from(HEADER, message)
         )
         if bytes(magic) != _MAGIC or protocol != PROTOCOL:
             raise WireError("malformed")

@@ -22,8 +22,8 @@ def rows(count, seed=5, width=6):
 
 
 def local(form=0, frozen=0, learns=True, minimum=16, count=60, kernel="plain", seed=1):
-    """Return a Local over a network 6-8-2 (6-8-8-2 with frozen layers) whose ring holds ``count`` rows."""
-    layers = [6, 8, 8, 2] if frozen else [6, 8, 2]
+    """Return a Local over a network 6-40-2 (6-8-40-2 with frozen layers) whose ring holds ``count`` rows."""
+    layers = [6, 8, 40, 2] if frozen else [6, 40, 2]
     learner = Learner(Model(network.build(layers, form, seed, frozen=frozen), kernel))
     ring = Ring(64, 6)
     for row, label in rows(count):

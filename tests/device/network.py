@@ -39,7 +39,8 @@ def build(layers, form=0, seed=1, input_scale=1 / 32, ranges=None, softmax=True,
         weights = [random.below(255) - 127 for _ in range(rows * columns)]
         bias = [random.below(2001) - 1000 for _ in range(rows)]
         folded = [
-            bias[r] - (x_zero + 128 * form) * sum(weights[r * columns : (r + 1) * columns]) for r in range(rows)
+            bias[r] - (x_zero + 128 * form) * sum(weights[r * columns : (r + 1) * columns])
+            for r in range(rows)
         ]
         multiplier, shift = multiplier_of(bits_of(x_scale), bits_of(w_scale), bits_of(y_scale))
         w = constant(bytes(v + 128 * form & 255 for v in weights), 0, (rows, columns), w_scale)
@@ -54,7 +55,9 @@ def build(layers, form=0, seed=1, input_scale=1 / 32, ranges=None, softmax=True,
         for role, shape, count in ((0, (rows, columns), rows * columns), (1, (rows,), rows)):
             padded = tuple(shape) + (1,) * (4 - len(shape))
             name = ("dense%d/%s" % (number, "bias" if role else "weights")).encode()
-            trainables.append(struct.pack("<HBB4HII16s", number, role, len(shape), *padded, count, start, name))
+            trainables.append(
+                struct.pack("<HBB4HII16s", number, role, len(shape), *padded, count, start, name)
+            )
             start += count
         x = y
     if softmax:
@@ -76,7 +79,9 @@ def build(layers, form=0, seed=1, input_scale=1 / 32, ranges=None, softmax=True,
     for offset, size, kind, place, shape, scale, zero_point in tensors:
         padded = tuple(shape) + (1,) * (4 - len(shape))
         offset += data_at if place else 0
-        table += struct.pack("<IIBBBB4HfiI", offset, size, kind, place, len(shape), 0, *padded, scale, zero_point, 0)
+        table += struct.pack(
+            "<IIBBBB4HfiI", offset, size, kind, place, len(shape), 0, *padded, scale, zero_point, 0
+        )
     body = struct.pack(
         "<IHHHBBHHIIIII12s", arena, len(tensors), len(layers) - 1 + softmax, len(trainables) // 36, form, 0, first, x,
         tensors_at, ops_at, trainables_at, info_at, len(info), b"",

@@ -15,7 +15,9 @@ except ImportError:
 def main(names):
     folder = __file__.rpartition("/")[0] or "."
     sys.path.insert(0, folder)
-    names = names or sorted(name for name in os.listdir(folder) if name.startswith("test_") and name.endswith(".py"))
+    names = names or sorted(
+        name for name in os.listdir(folder) if name.startswith("test_") and name.endswith(".py")
+    )
     passed = failed = 0
     for name in names:
         module = __import__(name[: -len(".py")])

@@ -48,7 +48,9 @@ def test_later_passes_keep_the_recorded_pace():
     try:
         sensor = _sensor(speed=0.001)  # one reading a second
         reading = array("f", [0, 0])
-        assert sensor.read_into(reading) and sensor.read_into(reading)  # the second one starts the second pass
+        assert sensor.read_into(reading) and sensor.read_into(
+            reading
+        )  # the second one starts the second pass
         assert not sensor.read_into(reading)
     finally:
         os.remove(_PATH)

@@ -39,13 +39,13 @@ def test_gradient_is_that_of_the_loss():
     for k in range(0, len(slopes), 7):
         keep = local.base[k]
         losses = []
-        for step in (0.01, -0.01):
+        for step in (0.001, -0.001):
             local.base[k] = keep + step
             for n in range(len(slopes)):
                 learner.slopes[n] = 0.0
             losses.append(learner._backward(local._rows, labels, 3))
         local.base[k] = keep
-        assert abs((losses[0] - losses[1]) / 0.02 - slopes[k]) < 2e-3
+        assert abs((losses[0] - losses[1]) / 0.002 - slopes[k]) < 2e-3
 
 
 def test_same_seed_gives_the_same_weights():
@@ -78,7 +78,7 @@ def test_worse_global_model_is_reported_and_does_not_go_live():
     local.normaliser.quantise_into(local.ring.row(0), local.learner.model.input)
     local.learner.model.invoke()
     before = list(local.learner.model.output)
-    for k in range(len(good)):
+    for k in range(len(good) - 82, len(good)):  # the last layer: every decision turned round
         local.base[k] = -good[k]
     learning.drain(_work(local, 3, train=False))
     assert local.refused == 3 and local.version == 2 and not local.switching

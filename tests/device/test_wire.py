@@ -8,13 +8,22 @@ from mote import wire
 def _message(piece, index=0, total=None, counter=9):
     message = bytearray(wire.HEADER_BYTES + len(piece))
     message[wire.HEADER_BYTES :] = piece
-    wire.write_header(message, len(piece), wire.UPDATE, 5, counter, index, len(piece) if total is None else total)
+    wire.write_header(
+        message, len(piece), wire.UPDATE, 5, counter, index, len(piece) if total is None else total
+    )
     return message
 
 
 def test_chunk_comes_back_as_it_was_written():
     chunk = wire.Chunk(_message(b"hello", 1, 1005))
-    assert (chunk.kind, chunk.number, chunk.counter, chunk.index, chunk.count, chunk.total) == (2, 5, 9, 1, 2, 1005)
+    assert (chunk.kind, chunk.number, chunk.counter, chunk.index, chunk.count, chunk.total) == (
+        2,
+        5,
+        9,
+        1,
+        2,
+        1005,
+    )
     assert bytes(chunk.piece) == b"hello"
 
 

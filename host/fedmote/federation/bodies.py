@@ -53,7 +53,13 @@ class Form:
         if (used_codec, tensor_count, len(head.ranges)) != (self._codec(kind), tensors, self.range_count):
             raise Refusal(Reason.SHAPE, answer=True)
         report = Report(
-            head.version, head.samples, head.evaluated, head.loss, head.accuracy, head.training_loss, tuple(head.ranges)
+            head.version,
+            head.samples,
+            head.evaluated,
+            head.loss,
+            head.accuracy,
+            head.training_loss,
+            tuple(head.ranges),
         )
         _check(report, kind, version)
         delta = self._delta(body, start) if kind == wire.UPDATE else np.empty(0, np.float32)
@@ -74,7 +80,9 @@ class Form:
             if scale_at is None:
                 target[:] = np.frombuffer(body, "<f4", count, values_at)
             else:
-                with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused by the caller
+                with np.errstate(
+                    over="ignore", invalid="ignore"
+                ):  # what is not finite is refused by the caller
                     scale = np.frombuffer(body, "<f4", 1, scale_at)
                     target[:] = scale * np.frombuffer(body, np.int8, count, values_at)
             position += count

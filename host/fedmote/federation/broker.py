@@ -42,7 +42,9 @@ class BrokerAddress:
         if parts.scheme not in _PORTS:
             raise FedmoteError(f"the broker's address begins with {parts.scheme}://: {expected}")
         if not host or parts.path not in ("", "/") or parts.query or parts.fragment or port == 0:
-            raise FedmoteError(f"the broker's address names no host, or more than a host and a port: {expected}")
+            raise FedmoteError(
+                f"the broker's address names no host, or more than a host and a port: {expected}"
+            )
         return cls(
             host,
             port or _PORTS[parts.scheme],

@@ -166,7 +166,9 @@ def receipt_message(
     receipt = {"receipt": number, "counter": counter, "result": "refused" if refused else "accepted"}
     if refused:
         receipt["reason"] = refused.value
-    return Outgoing(wire.topic(federation, "command", device), json.dumps(receipt, separators=(",", ":")).encode())
+    return Outgoing(
+        wire.topic(federation, "command", device), json.dumps(receipt, separators=(",", ":")).encode()
+    )
 
 
 def sha256_of(body: bytes) -> str:

@@ -1,5 +1,6 @@
 """Aggregation rules: how the deltas of a round become one. Pure arithmetic in O(D) memory; it knows no boards and no store."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -41,4 +42,4 @@ class FederatedAveraging:
         return self._sum / self._weight
 
 
-RULES: dict[str, type[FederatedAveraging]] = {"fedavg": FederatedAveraging}
+RULES: dict[str, Callable[[int], Rule]] = {"fedavg": FederatedAveraging}

@@ -85,7 +85,9 @@ class Store:
         try:
             if not read_only:
                 path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-                os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # it holds keys; its journals inherit the mode
+                os.close(
+                    os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+                )  # it holds keys; its journals inherit the mode
             self._connection = sqlite3.connect(
                 f"{path.resolve().as_uri()}?mode={'ro' if read_only else 'rw'}",
                 timeout=_BUSY_S,
@@ -102,7 +104,9 @@ class Store:
                 schema.migrate(self._connection, str(path))
             self.run = self._one("SELECT value FROM meta WHERE key = 'run'")[0]
         except (OSError, sqlite3.Error) as error:
-            raise FedmoteError(f"the store {path} cannot be opened ({error}): name another folder with --state") from None
+            raise FedmoteError(
+                f"the store {path} cannot be opened ({error}): name another folder with --state"
+            ) from None
 
     def __enter__(self) -> Self:
         return self
@@ -189,7 +193,9 @@ class Store:
         """Refuse whatever the device sends from now on. Raises FedmoteError where it was never provisioned."""
         with self.transaction():
             if not self._run(
-                "UPDATE devices SET revoked = coalesce(revoked, ?), online = 0 WHERE device = ?", time.time(), device
+                "UPDATE devices SET revoked = coalesce(revoked, ?), online = 0 WHERE device = ?",
+                time.time(),
+                device,
             ):
                 raise FedmoteError(f"device {device!r} is not known here: see fedmote provision --list")
             self._run("DELETE FROM partials WHERE device = ?", device)
@@ -201,7 +207,10 @@ class Store:
 
     def devices(self) -> list[Device]:
         """Return all devices by name, revoked ones included."""
-        return [Device(name, bool(revoked), bool(online), *rest) for name, revoked, online, *rest in self._all(_DEVICES)]
+        return [
+            Device(name, bool(revoked), bool(online), *rest)
+            for name, revoked, online, *rest in self._all(_DEVICES)
+        ]
 
     def set_presence(self, device: str, online: bool, role: str | None, layout: str | None) -> None:
         """Note what a status says; None leaves role or layout as last told."""
@@ -220,7 +229,9 @@ class Store:
     def present(self, layout: str) -> dict[str, str]:
         """Return the role of every device that is online with this layout."""
         return dict(
-            self._all("SELECT device, role FROM devices WHERE online AND revoked IS NULL AND layout = ?", layout)
+            self._all(
+                "SELECT device, role FROM devices WHERE online AND revoked IS NULL AND layout = ?", layout
+            )
         )
 
     def add_traffic(self, device: str, up_bytes: int = 0, down_bytes: int = 0) -> None:
@@ -235,7 +246,9 @@ class Store:
     def refuse(self, reason: str, device: str) -> None:
         """Count a refused message. device: empty where it is not one of ours."""
         self._run(
-            "INSERT INTO refusals VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET count = count + 1", reason, device
+            "INSERT INTO refusals VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET count = count + 1",
+            reason,
+            device,
         )
 
     def refusals(self) -> dict[tuple[str, str], int]:
@@ -314,7 +327,9 @@ class Store:
 
     def body(self, device: str) -> bytes:
         """Return the pieces of a device's body that there are, in order."""
-        return b"".join(row[0] for row in self._all("SELECT piece FROM chunks WHERE device = ? ORDER BY position", device))
+        return b"".join(
+            row[0] for row in self._all("SELECT piece FROM chunks WHERE device = ? ORDER BY position", device)
+        )
 
     def drop_partial(self, device: str) -> None:
         """Forget the body that a device is sending."""
@@ -375,9 +390,7 @@ class Store:
 
 
 _REVOKED = "SELECT 1 FROM devices WHERE device = ? AND revoked IS NOT NULL"
-_DEVICES = (
-    "SELECT device, revoked IS NOT NULL, online, role, layout, up_bytes, down_bytes FROM devices ORDER BY device"
-)
+_DEVICES = "SELECT device, revoked IS NOT NULL, online, role, layout, up_bytes, down_bytes FROM devices ORDER BY device"
 _REPORTS = (
     "SELECT device, kind, counter, role, up_bytes, version, samples, evaluated, loss, accuracy, training_loss, ranges "
     "FROM reports WHERE round = ? ORDER BY device"

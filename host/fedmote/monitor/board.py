@@ -11,7 +11,7 @@ EVENTS = 100
 
 @dataclass
 class Board:
-    """A board so far. Lines leave keys out, so ``known`` has the latest value of each; None before the first."""
+    """A board so far. Lines leave keys out, so ``known`` has the latest of each; None before the first."""
 
     known: Telemetry | None = None
     events: deque[str] = field(default_factory=lambda: deque(maxlen=EVENTS))
@@ -19,7 +19,7 @@ class Board:
     _learned: dict[int, str] = field(default_factory=dict)  # class -> name, as seen in labels of inferences
 
     def update(self, telemetry: Telemetry) -> list[str]:
-        """Take a line of telemetry in; return the events it brought, which ``events`` keeps too."""
+        """Take a line of telemetry in; return the events it brought, which ``events`` keeps with times."""
         before = self.known
         restarted = before is not None and telemetry.time_ms < before.time_ms
         if before is None or restarted or before.device != telemetry.device:
@@ -32,12 +32,12 @@ class Board:
                 best = max(range(len(telemetry.probabilities)), key=telemetry.probabilities.__getitem__)
                 self._learned[best] = telemetry.label
         events = _events(before, telemetry, restarted)
-        self.events.extend(events)
+        self.events.extend(f"{telemetry.time_ms / 1000:8.1f} s  {event}" for event in events)
         return events
 
     def note(self, event: str) -> None:
         """Keep an event that did not come from telemetry."""
-        self.events.append(event)
+        self.events.append(f"{'':10}  {event}")
 
     def classes(self) -> list[tuple[str, float]]:
         """Return the last probabilities with their classes' names, or numbers where no name was told."""

@@ -13,7 +13,8 @@ from fedmote.monitor.board import Board
 from fedmote.monitor.lettering import large
 from fedmote.monitor.telemetry import Telemetry
 
-_FIXED_LINES = 14  # of the panel: frame, label, figures, headings
+_FIXED_LINES = 9  # of the panel: frame, label, two headings, two empty lines
+_NARROW = 90  # columns below which figures stand two to a line, not four
 _FEWEST = 3  # events, and lines of output, that are always shown
 
 
@@ -25,14 +26,16 @@ def panel(board: Board, port: str, link: str, output: Sequence[str], width: int,
     """
     known = board.known
     title = f" {known.device if known else 'waiting for telemetry'} "
-    bars = max(_FEWEST, height - _FIXED_LINES - 2 * _FEWEST)
+    table = figures(known, board.inferences, 2 if width < _NARROW else 4)
+    lines = height - _FIXED_LINES - table.row_count
+    bars = max(_FEWEST, lines - 2 * _FEWEST)
     classes = board.classes()
-    room = max(_FEWEST, height - _FIXED_LINES - min(len(classes), bars))
+    room = max(_FEWEST, lines - min(len(classes), bars))
     shown_output = list(output)[-max(_FEWEST, room // 3) :]
     parts: list[RenderableType] = [prediction(known, width - 4), Text()]
     if classes:
         parts += [probabilities(classes, known.label if known else None, bars), Text()]
-    parts += [figures(known, board.inferences), _list("events", board.events, room - len(shown_output))]
+    parts += [table, _list("events", board.events, room - len(shown_output))]
     if shown_output:
         parts.append(_list("output of the board", shown_output, len(shown_output)))
     return Panel(
@@ -45,7 +48,7 @@ def panel(board: Board, port: str, link: str, output: Sequence[str], width: int,
 
 
 def prediction(known: Telemetry | None, width: int) -> Text:
-    """Return the current label in large letters, or in plain ones where the width is too small; three lines."""
+    """Return the current label in large letters, or in plain ones where the width is small; three lines."""
     if known is None or known.label is None:
         return Text("\nno inference yet\n", "dim")
     wrong = known.truth is not None and known.truth != known.label
@@ -78,17 +81,17 @@ def probabilities(classes: Sequence[tuple[str, float]], label: str | None, most:
     return table
 
 
-def figures(known: Telemetry | None, inferences: int) -> Table:
-    """Return the board's figures, four to a line; a dash where the board did not give one."""
+def figures(known: Telemetry | None, inferences: int, columns: int = 4) -> Table:
+    """Return the board's figures, ``columns`` to a line; a dash where the board did not give one."""
     values = {} if known is None else _figures(known)
     table = Table.grid(padding=(0, 1), expand=True)
-    for _ in range(4):
+    for _ in range(columns):
         table.add_column(style="dim", no_wrap=True)
         table.add_column(ratio=1, no_wrap=True)
     cells = [(name, values.get(name, "–")) for name in _FIGURES]
     cells[0] = ("inferences", str(inferences))
-    for n in range(0, len(cells), 4):
-        table.add_row(*(Text(part) for cell in cells[n : n + 4] for part in cell))
+    for n in range(0, len(cells), columns):
+        table.add_row(*(Text(part) for cell in cells[n : n + columns] for part in cell))
     return table
 
 

@@ -1,4 +1,4 @@
-"""A line of telemetry, checked and typed (docs/protocol.md). It comes from a board: nothing in it is trusted."""
+"""A line of telemetry, checked and typed (docs/protocol.md). It comes from a board: not to be trusted."""
 
 import json
 import re
@@ -40,7 +40,7 @@ class Telemetry:
 
 
 def parse(line: bytes) -> Telemetry | None:
-    """Return the telemetry in a line; None where it is something else, too long, or a key's value is wrong."""
+    """Return the telemetry in a line; None where it is something else, too long, or a value is wrong."""
     if len(line) > LINE_BYTES or not line.lstrip().startswith(b"{"):
         return None
     try:

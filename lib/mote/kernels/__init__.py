@@ -25,5 +25,7 @@ def choose(name=None, form=None):
         if form is None or form in kernel.WEIGHT_FORMS:
             return kernel
         if name:
-            raise ValueError("kernel %r does not take weight form %d: compile the model for it" % (name, form))
+            raise ValueError(
+                "kernel %r does not take weight form %d: compile the model for it" % (name, form)
+            )
     raise ValueError("kernel %r cannot run on this interpreter" % name)

@@ -106,7 +106,9 @@ class MqttLink:
         if self._client.check(now):
             self._retry_at = None
             self._client.handle(now)
-        elif self._retry_at is None:  # refused for good, as with a wrong password: it may be put right meanwhile
+        elif (
+            self._retry_at is None
+        ):  # refused for good, as with a wrong password: it may be put right meanwhile
             self._retry_at = port.ticks_add(now, _RETRY_MS)
         elif port.ticks_diff(now, self._retry_at) >= 0:
             self._client.disconnect()

@@ -27,7 +27,9 @@ class Replay:
             raise ValueError("%s is not a recording" % path)
         version, self.channels, self.rate_hz, self._series, self.readings, _ = unpack_from("<HHfIII", head, 4)
         if version != 1 or not 0 < self.channels <= 256 or not self._series:
-            raise ValueError("%s: version %d, %d channels, %d series" % (path, version, self.channels, self._series))
+            raise ValueError(
+                "%s: version %d, %d channels, %d series" % (path, version, self.channels, self._series)
+            )
         self._bytes = bytearray(4 * self.channels)
         self._format = "<%df" % self.channels
         self._pause_us = int(1e6 / (self.rate_hz * speed))
