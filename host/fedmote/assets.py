@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import mote
-
 from fedmote.errors import FedmoteError
 
 _PACKAGE = Path(__file__).resolve().parent

@@ -3,6 +3,7 @@
 Exits with 1 where one failed. pytest collects the same files under CPython.
 """
 
+import gc
 import os
 import sys
 
@@ -24,6 +25,7 @@ def main(names):
         for test in sorted(dir(module)):
             if not test.startswith("test_"):
                 continue
+            gc.collect()
             try:
                 getattr(module, test)()
                 passed += 1

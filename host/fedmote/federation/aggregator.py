@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from mote import wire
 from numpy.typing import NDArray
 
 from fedmote.errors import FedmoteError
@@ -38,7 +39,6 @@ from fedmote.federation.protocol import (
 )
 from fedmote.federation.rules import RULES
 from fedmote.federation.store import Accepted, Model, Partial, Store
-from mote import wire
 
 _REPEAT_S = 1.0  # a body of many pieces that comes again is answered once in this time
 

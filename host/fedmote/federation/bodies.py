@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from math import isfinite
 
 import numpy as np
+from mote import codec, wire
 from numpy.typing import NDArray
 
 from fedmote.federation.protocol import Reason, Refusal
-from mote import codec, wire
 
 SAMPLES_LIMIT = 1_000_000
 #: beyond it a value cannot be a weight, a loss or an activation of a network that still learns

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+from mote import wire
 from numpy.typing import NDArray
 
 from fedmote.errors import FedmoteError
 from fedmote.federation import schema
 from fedmote.federation.bodies import Report
 from fedmote.federation.protocol import Manifest, sha256_of
-from mote import wire
 
 _BUSY_S = 10
 
@@ -179,7 +179,6 @@ class Store:
         if not wire.valid_name(device):
             raise FedmoteError(f"device name {device!r}: use 1 to 32 characters of a-z, 0-9, - and _")
         with self.transaction():
-            self._run("DELETE FROM partials WHERE device = ? AND EXISTS (%s)" % _REVOKED, device, device)
             self._run(
                 "INSERT INTO devices (device, key, created) VALUES (?, ?, ?) ON CONFLICT DO UPDATE "
                 "SET key = excluded.key, created = excluded.created, revoked = NULL WHERE revoked IS NOT NULL",
@@ -276,9 +275,7 @@ class Store:
         if row is None:
             raise KeyError(version)
         number, values, digest, ranges = row
-        return Model(
-            number, np.frombuffer(values, "<f4"), digest, None if ranges is None else tuple(np.frombuffer(ranges, "<f4").tolist())
-        )  # fmt: skip
+        return Model(number, np.frombuffer(values, "<f4"), digest, None if ranges is None else _tuple(ranges))
 
     def add_round(self, manifest: Manifest) -> None:
         """Open a round."""
@@ -367,9 +364,7 @@ class Store:
     def accepted(self, number: int) -> list[Accepted]:
         """Return what counts in a round, in the order of the devices' names."""
         return [
-            Accepted(*head, Report(*numbers, tuple(np.frombuffer(ranges, "<f4").tolist())))
-            for *row, ranges in self._all(_REPORTS, number)
-            for head, numbers in [(row[:5], row[5:])]
+            Accepted(*row[:5], Report(*row[5:-1], _tuple(row[-1]))) for row in self._all(_REPORTS, number)
         ]
 
     def bodies(self, number: int, kind: int) -> Iterator[tuple[str, bytes]]:
@@ -389,7 +384,6 @@ class Store:
         return self._connection.execute(sql, values).fetchall()
 
 
-_REVOKED = "SELECT 1 FROM devices WHERE device = ? AND revoked IS NOT NULL"
 _DEVICES = "SELECT device, revoked IS NOT NULL, online, role, layout, up_bytes, down_bytes FROM devices ORDER BY device"
 _REPORTS = (
     "SELECT device, kind, counter, role, up_bytes, version, samples, evaluated, loss, accuracy, training_loss, ranges "
@@ -399,3 +393,7 @@ _REPORTS = (
 
 def _floats(values: NDArray[np.floating[Any]]) -> bytes:
     return values.astype("<f4").tobytes()
+
+
+def _tuple(data: bytes) -> tuple[float, ...]:
+    return tuple(np.frombuffer(data, "<f4").tolist())

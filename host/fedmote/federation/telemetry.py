@@ -70,7 +70,7 @@ def _list(read_item: Callable[[Any], Any]) -> Callable[[Any], list[Any]]:
 
 
 _WORD = _text(64)
-_STATUS = {key: _WORD for key in ("state", "role", "board", "runtime", "firmware", "kernel", "layout")}
+_STATUS = dict.fromkeys(("state", "role", "board", "runtime", "firmware", "kernel", "layout"), _WORD)
 _TELEMETRY: dict[str, Callable[[Any], Any]] = {
     "label": _WORD,
     "truth": _WORD,

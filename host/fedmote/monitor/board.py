@@ -10,7 +10,7 @@ EVENTS = 100
 
 
 @dataclass
-class Board:
+class WatchedBoard:
     """A board so far. Lines leave keys out, so ``known`` has the latest of each; None before the first."""
 
     known: Telemetry | None = None

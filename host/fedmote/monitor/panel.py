@@ -9,7 +9,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from fedmote.monitor.board import Board
+from fedmote.monitor.board import WatchedBoard
 from fedmote.monitor.lettering import large
 from fedmote.monitor.telemetry import Telemetry
 
@@ -18,7 +18,7 @@ _NARROW = 90  # columns below which figures stand two to a line, not four
 _FEWEST = 3  # events, and lines of output, that are always shown
 
 
-def panel(board: Board, port: str, link: str, output: Sequence[str], width: int, height: int) -> Panel:
+def panel(board: WatchedBoard, port: str, link: str, output: Sequence[str], width: int, height: int) -> Panel:
     """Return the whole picture of a board.
 
     link: what to say of the port, such as "open". output: the board's last lines that were not telemetry.

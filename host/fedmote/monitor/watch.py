@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.live import Live
 
 from fedmote.errors import FedmoteError
-from fedmote.monitor.board import Board
+from fedmote.monitor.board import WatchedBoard
 from fedmote.monitor.lines import Event, Line, Lost, Opened
 from fedmote.monitor.panel import panel
 from fedmote.monitor.telemetry import LINE_BYTES, Telemetry, parse, printable
@@ -55,7 +55,7 @@ class PlainView(View):
     """One readable line per inference or event on stdout; other output of the board is marked with ``|``."""
 
     def __init__(self) -> None:
-        self._board = Board()
+        self._board = WatchedBoard()
 
     def show(self, event: Event, telemetry: Telemetry | None) -> None:
         if telemetry:
@@ -89,7 +89,7 @@ class LiveView(View):
     def __init__(self, port: str, console: Console) -> None:
         self._port = port
         self._console = console
-        self._board = Board()
+        self._board = WatchedBoard()
         self._output: deque[str] = deque(maxlen=OUTPUT_LINES)
         self._link = "open"
         self._drawn = 0.0

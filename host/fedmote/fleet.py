@@ -1,0 +1,91 @@
+"""A fleet of virtual boards for one application: who replays which recording, who learns, and what lies in each board's folder."""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from fedmote.boards.virtual import Fleet, VirtualBoard
+from fedmote.datasets import Recording
+from fedmote.errors import FedmoteError
+from fedmote.models.application import Application
+
+LEARN = "learn"
+EVALUATE = "evaluate"
+
+_FEWEST_LEARNERS = 2
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """One virtual board: the recording it replays, and whether it learns or only evaluates."""
+
+    recording: Recording
+    role: str
+
+    @property
+    def device(self) -> str:
+        """The board's id, which is the recording's client."""
+        return self.recording.client
+
+
+def assign(application: Application, boards: int | None, seed: int) -> list[Assignment]:
+    """Deal the application's recordings to ``boards`` boards (all of them when None); the last ones dealt stay unseen.
+
+    Raises FedmoteError where there are too few boards to learn, or fewer recordings than boards.
+    """
+    recordings = application.recordings()
+    count = len(recordings) if boards is None else boards
+    fewest = _FEWEST_LEARNERS + application.unseen
+    if not fewest <= count <= len(recordings):
+        raise FedmoteError(
+            f"--boards {count}: {application.name} takes {fewest} to {len(recordings)} boards "
+            f"({application.unseen} of them only evaluate)"
+        )
+    dealt = random.Random(seed).sample(recordings, count)
+    learners = count - application.unseen
+    chosen = [Assignment(recording, LEARN if n < learners else EVALUATE) for n, recording in enumerate(dealt)]
+    return sorted(chosen, key=lambda one: (one.role != LEARN, one.device))
+
+
+def lay_out(
+    fleet: Fleet,
+    application: Application,
+    assignments: Sequence[Assignment],
+    *,
+    federation: str,
+    broker: str,
+    key_of: Callable[[str], bytes],
+    mote: bytes,
+    seed: int,
+    replay_speed: float,
+) -> list[VirtualBoard]:
+    """Fill each board's folder. broker: URL. key_of: the key of a device. mote: the model file that boards start with."""
+    boards = []
+    for number, assignment in enumerate(assignments):
+        recording = assignment.recording.shuffled(seed)
+        settings: dict[str, str | int | float | bool] = {
+            "FEDERATION": federation,
+            "DEVICE": assignment.device,
+            "KEY": key_of(assignment.device).hex(),
+            "BROKER": broker,
+            "ROLE": assignment.role,
+            "BOARD": "virtual",
+            "SENSOR": "replay",
+            "RECORDING": "recording.rec",
+            "REPLAY_SPEED": replay_speed,
+            "RING": application.ring,
+            "HOLDOUT": application.holdout,
+            "MINIMUM": min(application.ring, application.windows_of(recording)),
+            "SEED": seed + number,
+        }
+        boards.append(fleet.add(settings, {"model.mote": mote, "recording.rec": _bytes_of(recording)}))
+    return boards
+
+
+def _bytes_of(recording: Recording) -> bytes:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "recording.rec"
+        recording.write(path)
+        return path.read_bytes()
