@@ -1,4 +1,5 @@
-"""The loop of every board: sense, infer, tell, learn. main.py (MicroPython) and code.py (CircuitPython) only call ``run``."""
+"""The loop of every board: sense, infer, tell, learn. main.py (MicroPython) and code.py (CircuitPython) only
+call ``run``."""
 
 from array import array
 
@@ -11,6 +12,7 @@ from mote.train import Learner
 
 _SLICE_MS = 5
 _BEAT_MS = 1000
+_CHANGE_MS = 100
 
 
 class Node:
@@ -72,7 +74,7 @@ class Node:
         self._truth = None
         self._pending = False
         self._beat_at = port.ticks_ms()
-        self._told = {}
+        self._told = None
         self._tell(labels=self.model.labels)
 
     def step(self):
@@ -88,7 +90,8 @@ class Node:
                 busy = True
                 break
         self._send()
-        if port.ticks_diff(now, self._beat_at) >= _BEAT_MS:
+        since = port.ticks_diff(now, self._beat_at)
+        if since >= _BEAT_MS or (since >= _CHANGE_MS and self.participant.state != self._told):
             self._tell()
         return busy or self.participant.state in (FETCHING, SENDING)
 
@@ -132,7 +135,7 @@ class Node:
         line["free_bytes"] = port.free_bytes()
         line["version"] = local.version
         line["round"] = participant.round
-        line["state"] = participant.state
+        line["state"] = self._told = participant.state
         line["samples"] = len(local.ring)
         if local.report is not None:
             line["loss"] = round(local.report.loss, 4)

@@ -1,4 +1,5 @@
-"""A fleet of virtual boards for one application: who replays which recording, who learns, and what lies in each board's folder."""
+"""A fleet of virtual boards for one application: who replays which recording, who learns, and what lies in
+each board's folder."""
 
 import random
 from collections.abc import Callable, Sequence
@@ -31,20 +32,20 @@ class Assignment:
 
 
 def assign(application: Application, boards: int | None, seed: int) -> list[Assignment]:
-    """Deal the application's recordings to ``boards`` boards (all of them when None); the last ones dealt stay unseen.
+    """Deal the application's recordings to ``boards`` boards (all of them when None); the last ones dealt are unseen.
 
-    Raises FedmoteError where there are too few boards to learn, or fewer recordings than boards.
+    The application says how many stay unseen; of few boards, one. Raises FedmoteError where there are too few to learn,
+    or more than recordings.
     """
     recordings = application.recordings()
     count = len(recordings) if boards is None else boards
-    fewest = _FEWEST_LEARNERS + application.unseen
-    if not fewest <= count <= len(recordings):
+    if not _FEWEST_LEARNERS + 1 <= count <= len(recordings):
         raise FedmoteError(
-            f"--boards {count}: {application.name} takes {fewest} to {len(recordings)} boards "
-            f"({application.unseen} of them only evaluate)"
+            f"--boards {count}: {application.name} takes {_FEWEST_LEARNERS + 1} to {len(recordings)} boards, "
+            "one for each recording; at least one of them only evaluates"
         )
     dealt = random.Random(seed).sample(recordings, count)
-    learners = count - application.unseen
+    learners = max(_FEWEST_LEARNERS, count - application.data.unseen)
     chosen = [Assignment(recording, LEARN if n < learners else EVALUATE) for n, recording in enumerate(dealt)]
     return sorted(chosen, key=lambda one: (one.role != LEARN, one.device))
 
@@ -61,7 +62,8 @@ def lay_out(
     seed: int,
     replay_speed: float,
 ) -> list[VirtualBoard]:
-    """Fill each board's folder. broker: URL. key_of: the key of a device. mote: the model file that boards start with."""
+    """Fill each board's folder. broker: URL. key_of: the key of a device. mote: the model file that boards
+    start with."""
     boards = []
     for number, assignment in enumerate(assignments):
         recording = assignment.recording.shuffled(seed)
@@ -75,13 +77,17 @@ def lay_out(
             "SENSOR": "replay",
             "RECORDING": "recording.rec",
             "REPLAY_SPEED": replay_speed,
-            "RING": application.ring,
-            "HOLDOUT": application.holdout,
-            "MINIMUM": min(application.ring, application.windows_of(recording)),
+            "RING": application.board.ring,
+            "HOLDOUT": application.board.holdout,
+            "MINIMUM": min(application.board.ring, _windows(recording, application.features.window)),
             "SEED": seed + number,
         }
         boards.append(fleet.add(settings, {"model.mote": mote, "recording.rec": _bytes_of(recording)}))
     return boards
+
+
+def _windows(recording: Recording, window: int) -> int:
+    return sum(len(series) // window for series in recording.series)
 
 
 def _bytes_of(recording: Recording) -> bytes:

@@ -1,6 +1,7 @@
-"""Weight delta <-> bytes: the body of an update, written piece by piece on the board and taken apart on the host.
+"""Weight delta <-> bytes: the body of an update, written on the board and taken apart on the host.
 
-The layout is in docs/protocol.md. A board never holds a whole body: any range of it is computed when it is asked for.
+The layout is in docs/protocol.md. A board never holds a whole body: any range of it is computed when it is
+asked for.
 """
 
 import struct
@@ -15,7 +16,8 @@ REPORT_BYTES = 28
 
 
 class Report:
-    """What a board says besides the delta. Field by field as in docs/protocol.md, `ranges` a list of floats."""
+    """What a board says besides the delta. Field by field as in docs/protocol.md, `ranges` a list of
+    floats."""
 
     def __init__(self, version, samples=0, evaluated=0, loss=0.0, accuracy=0.0, training_loss=0.0, ranges=()):
         self.version = version
@@ -35,7 +37,8 @@ class Report:
 
 
 def unpack_report(body):
-    """Return (report, codec, tensor count, offset of the delta). Raises ValueError where the body is too short."""
+    """Return (report, codec, tensor count, offset of the delta). Raises ValueError where the body is too
+    short."""
     if len(body) < REPORT_BYTES:
         raise ValueError("body has %d bytes, a report has %d" % (len(body), REPORT_BYTES))
     codec, range_count, tensor_count, version, samples, evaluated, loss, accuracy, training = (
@@ -73,7 +76,8 @@ class Encoder:
     """The body of one update, any range of it on demand.
 
     report: Report. codec: NONE, FLOAT32 or INT8. local, base: array('f') of all trainable values, flat.
-    sizes: number of values of each tensor, in order. Both arrays must stay as they are until the body is sent.
+    sizes: number of values of each tensor, in order. Both arrays must stay as they are until the body is
+    sent.
     """
 
     def __init__(self, report, codec, local=(), base=(), sizes=()):
@@ -87,7 +91,8 @@ class Encoder:
         self.total = len(self._head) + delta_bytes(codec, self._sizes)
 
     def read_into(self, target, offset):
-        """Fill ``target`` (a writable buffer) with the body's bytes from ``offset`` on; return how many there were."""
+        """Fill ``target`` (a writable buffer) with the body's bytes from ``offset`` on; return how many there
+        were."""
         count = max(0, min(len(target), self.total - offset))
         if offset < len(self._head):
             part = self._head[offset : offset + count]
@@ -133,7 +138,8 @@ def _scale(local, base, start, size):
 
 
 def _copy(target, offset, count, data, at):
-    """Put what of ``data``, which stands at ``at`` in the body, falls into the window [offset, offset + count)."""
+    """Put what of ``data``, which stands at ``at`` in the body, falls into the window [offset, offset +
+    count)."""
     for i in range(len(data)):
         k = at + i - offset
         if 0 <= k < count:

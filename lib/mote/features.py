@@ -1,13 +1,15 @@
-"""From raw sensor readings to the int8 input of a network: windows, statistics, normalisation. Nothing is kept of a reading."""
+"""From raw readings to a network's int8 input: windows, statistics, normalisation. No reading is kept."""
 
 from array import array
 from math import sqrt
 
 
 class Statistics:
-    """Mean, standard deviation, minimum and maximum of every channel over a window, updated reading by reading (Welford 1962).
+    """Mean, standard deviation, minimum and maximum of every channel over a window, updated reading by
+    reading (Welford 1962).
 
-    channels: values per reading. window: readings per window. The row is [means, deviations, minima, maxima], 4 * channels.
+    channels: values per reading. window: readings per window. The row is [means, deviations, minima, maxima],
+    4 * channels.
     """
 
     def __init__(self, channels, window):
@@ -83,9 +85,11 @@ def make(settings):
 
 
 class Normaliser:
-    """Centres and scales rows by this board's own mean and deviation, then quantises them for the network's input.
+    """Centres and scales rows by this board's own mean and deviation, then quantises them for the network's
+    input.
 
-    width: values per row. floor: added to every deviation, in the unit of the feature. scale: of the int8 input.
+    width: values per row. floor: added to every deviation, in the unit of the feature. scale: of the int8
+    input.
     """
 
     def __init__(self, width, floor, scale, zero_point=0):
@@ -117,7 +121,8 @@ class Normaliser:
 
 
 class Ring:
-    """The most recent labelled windows, in memory taken once: ``values`` float32 [capacity * width], ``labels`` [capacity]."""
+    """The most recent labelled windows, in memory taken once: ``values`` float32 [capacity * width],
+    ``labels`` [capacity]."""
 
     def __init__(self, capacity, width):
         self.capacity, self.width = capacity, width

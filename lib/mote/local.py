@@ -1,4 +1,4 @@
-"""What one board learns from what it alone has seen: its windows, its held-out check, and which model is live."""
+"""What one board learns from what it alone has seen, its held-out check, and which model is live."""
 
 from array import array
 
@@ -6,7 +6,7 @@ from .codec import Report
 
 
 class Shuffle:
-    """Fisher-Yates with xorshift32 (Marsaglia 2003): the same order for the same seed on every interpreter."""
+    """Fisher-Yates with xorshift32 (Marsaglia 2003): the same order on every interpreter."""
 
     def __init__(self, seed):
         self._state = seed & 0xFFFFFFFF or 1
@@ -25,8 +25,9 @@ class Shuffle:
 class Local:
     """Evaluates and trains models that come from outside on this board's ring buffer.
 
-    learner: train.Learner. normaliser, ring: of features.py. holdout: every holdout-th slot of the ring is never trained on.
-    learns: False on a board that only evaluates, then on all its windows. minimum: windows before it takes part.
+    learner: train.Learner. normaliser, ring: of features.py. holdout: every holdout-th slot of the ring is
+    never trained on. learns: False on a board that only evaluates, then on all its windows. minimum: windows
+    before it takes part.
     """
 
     def __init__(self, learner, normaliser, ring, holdout=5, learns=True, minimum=16):
@@ -41,7 +42,7 @@ class Local:
         self._rows = array("b", bytes(ring.capacity * len(learner.embedding.data)))
         #: True while the model holds weights that are not live: inference waits
         self.switching = False
-        #: version of the model that is live, and of the last one that was worse on the held-out windows (or None)
+        #: versions of the live model, and of the last one that was worse on the held-out windows (or None)
         self.version = self.refused = None
         self.report = None
 
@@ -51,7 +52,7 @@ class Local:
         return len(self.ring) >= self.minimum
 
     def work(self, version, train, epochs, batch, rate, decay, shuffle):
-        """Check ``base`` on the held-out windows, then train from it unless ``train`` is False; yields between slices.
+        """Check ``base`` on the held-out windows, then train from it if ``train``; yields between slices.
 
         At the end ``report`` (codec.Report) is set and ``learner.values`` are the trained weights.
         Raises ArithmeticError where training diverged; then the live model stays.
@@ -69,7 +70,8 @@ class Local:
             self._reference, self.version, self.refused = loss, version, None
             self._go_live(self.base)
         else:
-            # What counts as worse is eased with each refusal, so that a board whose world has changed is not left behind.
+            # What counts as worse is eased with each refusal, so that a board whose world has changed is not
+            # left behind.
             self._reference *= 1.1
             self.refused = version
             self._restore()
@@ -77,7 +79,8 @@ class Local:
         if not train:
             return
         learner.values[:] = self.base
-        for training_loss in learner.train(self._rows, labels, used, epochs, batch, rate, decay, shuffle):
+        training_loss = 0.0
+        for training_loss in learner.train(self._rows, labels, used, epochs, batch, rate, decay, shuffle):  # noqa: B007
             yield
         if not sum(value * 0.0 for value in learner.values) == 0.0:
             raise ArithmeticError("training diverged: rate %s is too high for these samples" % rate)

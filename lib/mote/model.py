@@ -1,4 +1,4 @@
-"""Reads a .mote file and runs its ops in order. It plans nothing and copies no weights. docs/mote-format.md has the bytes."""
+"""Reads a .mote file (docs/mote-format.md) and runs its ops in order. Plans nothing, copies no weights."""
 
 import json
 from array import array
@@ -35,7 +35,8 @@ def load(path, kernel=None):
 
 
 class Tensor:
-    """One row of the tensor table: ``data`` (a view), ``shape``, ``scale`` (float32 bits) and ``zero_point``."""
+    """One row of the tensor table: ``data`` (a view), ``shape``, ``scale`` (float32 bits) and
+    ``zero_point``."""
 
     def __init__(self, model, number):
         self.number = number
@@ -57,7 +58,8 @@ class Tensor:
 
 
 class Trainable:
-    """One row of the trainable table: ``op``, ``is_bias``, ``shape``, ``count``, ``start`` in the flat vector, ``name``."""
+    """One row of the trainable table: ``op``, ``is_bias``, ``shape``, ``count``, ``start`` in the flat
+    vector, ``name``."""
 
     def __init__(self, buffer, offset):
         self.op, role, rank = unpack_from("<HBB", buffer, offset)
@@ -70,8 +72,8 @@ class Trainable:
 class Model:
     """An int8 network over ``buffer``, the bytes of a .mote file (bytearray where it is to be trained).
 
-    kernel: a kernel module or its name, the fastest that runs here when None. Raises ModelError for a damaged or
-    unsupported file, ValueError for a kernel that cannot run it.
+    kernel: a kernel module or its name, the fastest that runs here when None. Raises ModelError for a damaged
+    or unsupported file, ValueError for a kernel that cannot run it.
     """
 
     def __init__(self, buffer, kernel=None):
@@ -88,8 +90,10 @@ class Model:
             )
         if crc32(view[16:]) & 0xFFFFFFFF != crc:
             raise ModelError("CRC-32 does not match: the file is damaged")
-        (arena, tensor_count, self.op_count, trainable_count, self.form, _, first, last, self.tensors_at, self.ops_at,
-         self._trainables_at, info_at, info_bytes) = unpack_from("<IHHHBBHHIIIII", buffer, 16)  # fmt: skip
+        (
+            arena, tensor_count, self.op_count, trainable_count, self.form, _, first, last,
+            self.tensors_at, self.ops_at, self._trainables_at, info_at, info_bytes,
+        ) = unpack_from("<IHHHBBHHIIIII", buffer, 16)  # fmt: skip
         if info_bytes > _INFO_BYTES or not _inside(view, info_at, info_bytes):
             raise ModelError("the info text lies outside of the file")
         if not _inside(view, self.tensors_at, tensor_count * _TENSOR_BYTES):
@@ -130,7 +134,8 @@ class Model:
 
     @property
     def layout(self):
-        """CRC-32 of the trainable table as 8 hexadecimal digits: two models with the same one can share weights."""
+        """CRC-32 of the trainable table as 8 hexadecimal digits: two models with the same one can share
+        weights."""
         count = unpack_from("<H", self.buffer, 24)[0]
         table = self.view[self._trainables_at : self._trainables_at + _TRAINABLE_BYTES * count]
         return "%08x" % (crc32(table) & 0xFFFFFFFF)

@@ -1,4 +1,4 @@
-"""What differs between MicroPython, CircuitPython and CPython. Nothing else in lib/mote asks which one it runs on."""
+"""What differs between MicroPython, CircuitPython and CPython: no other module asks which one it runs on."""
 
 import gc
 import os
@@ -86,7 +86,8 @@ def radio():
 
 
 def join_wifi(ssid, password):
-    """Connect a board's Wi-Fi and wait up to 20 s. Does nothing where there is no Wi-Fi module. Raises OSError on failure."""
+    """Connect a board's Wi-Fi and wait up to 20 s. Does nothing where there is no Wi-Fi module. Raises
+    OSError on failure."""
     board_radio = radio()
     if board_radio is not None:
         board_radio.connect(ssid, password)

@@ -1,7 +1,8 @@
-"""Fixed-point multipliers as TensorFlow Lite Micro computes them, in integers, so that a board with short floats gets the same bits.
+"""TensorFlow Lite Micro's fixed-point multipliers, in integers: a board with short floats gets the same bits.
 
 Source: `QuantizeMultiplier` and the int8 FULLY_CONNECTED and SOFTMAX preparations of tflite-micro.
-Scales go in as the bit patterns of float32 values (``bits_of``), never as floats: CircuitPython keeps only 30 bits of one.
+Scales go in as the bit patterns of float32 values (``bits_of``), never as floats: CircuitPython keeps only 30
+bits of one.
 """
 
 import struct
@@ -15,8 +16,8 @@ def bits_of(value):
 def multiplier_of(input_scale, weight_scale, output_scale, per_channel=False):
     """Return (multiplier, shift) of ``input_scale * weight_scale / output_scale``.
 
-    Arguments: float32 bit patterns of positive scales. The product is rounded to float32 first unless ``per_channel``,
-    as TFLM does. multiplier: Q31, 2^30 to 2^31 - 1. shift: exponent, negative shifts right.
+    Arguments: float32 bit patterns of positive scales. The product is rounded to float32 first unless
+    ``per_channel``, as TFLM does. multiplier: Q31, 2^30 to 2^31 - 1. shift: exponent, negative shifts right.
     Raises ValueError for a scale that is zero, negative, infinite or not a number.
     """
     x, x_exponent = _decompose(input_scale)
@@ -30,7 +31,8 @@ def multiplier_of(input_scale, weight_scale, output_scale, per_channel=False):
 
 
 def softmax_parameters(input_scale):
-    """Return (multiplier, left shift, smallest difference) of an int8 softmax with beta 1. input_scale: float32 bits."""
+    """Return (multiplier, left shift, smallest difference) of an int8 softmax with beta 1. input_scale:
+    float32 bits."""
     mantissa, exponent = _decompose(input_scale)
     multiplier, shift = _q31(mantissa, 1, exponent + 26)
     if shift > 31:

@@ -1,6 +1,7 @@
-"""The device's side of a federated round: a state machine that knows no transport. docs/protocol.md has the messages.
+"""The device's side of a federated round: a state machine that knows no transport. See docs/protocol.md.
 
-A driver hands it what arrives (``received``), lets it work in slices (``step``) and sends what it offers (``next_message``).
+A driver hands it what arrives (``received``), lets it work in slices (``step``) and sends what it offers
+(``next_message``).
 """
 
 import json
@@ -29,7 +30,8 @@ class Participant:
     """One board in one federation.
 
     federation, device: names. key: 32 bytes. local: local.Local. shuffle_of(round): returns a local.Shuffle.
-    ``state`` tells what it is doing, ``error`` the last thing that went wrong (text or None), ``round`` the round's number.
+    ``state`` tells what it is doing, ``error`` the last thing that went wrong (text or None), ``round`` the
+    round's number.
     """
 
     def __init__(self, federation, device, key, local, shuffle_of):
@@ -53,7 +55,7 @@ class Participant:
         self._pause_ms = _RESEND_MS
 
     def received(self, topic, payload, now):
-        """Take one message from the link. now: milliseconds. A malformed one changes nothing but ``error``."""
+        """Take one message; a malformed one changes nothing but ``error``. now: milliseconds."""
         try:
             if topic == self.round_topic:
                 self._on_manifest(payload, now)
@@ -97,7 +99,10 @@ class Participant:
         return False
 
     def next_message(self):
-        """Return (topic, payload) of the next piece to publish with QoS 1, or None. The payload is valid until the next call."""
+        """Return (topic, payload) of the next piece to publish with QoS 1, or None.
+
+        The payload is a view that is valid until the next call.
+        """
         if self.state != SENDING:
             return None
         waiting = sum(self._offered) - sum(self._acknowledged)

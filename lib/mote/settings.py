@@ -1,10 +1,11 @@
-"""Reads settings.toml, the flat part of TOML that CircuitPython boards already use: KEY = "text", number, true or false."""
+"""Reads settings.toml, flat TOML as CircuitPython boards use it: KEY = "text", number, true or false."""
 
 _WORDS = {"true": True, "false": False}
 
 
 def read(path):
-    """Return the settings as a dict. Raises OSError for a missing file, ValueError naming the line of a mistake."""
+    """Return the settings as a dict. Raises OSError for a missing file, ValueError naming the line of a
+    mistake."""
     settings = {}
     with open(path) as file:
         for number, line in enumerate(file, 1):

@@ -1,4 +1,4 @@
-"""SGD on the trainable tail of a model: float32 master weights here, int8 in the model. It holds no data of its own."""
+"""SGD on the trainable tail of a model: float32 master weights here, int8 in the model. It holds no data."""
 
 from array import array
 from math import exp, log
@@ -44,10 +44,12 @@ class Layer:
 
 
 class Learner:
-    """Trains ``model`` (over a bytearray). Flat vectors are array('f') in the order of the model's trainable table.
+    """Trains ``model`` (over a bytearray). Flat vectors are array('f') in the order of the model's trainable
+    table.
 
-    ``sizes``: values of each trainable tensor. ``ranges``: largest activation of each hidden layer, as last calibrated.
-    Raises ModelError where the model has nothing to train or its trainable ops are not dense layers in a row.
+    ``sizes``: values of each trainable tensor. ``ranges``: largest activation of each hidden layer, as last
+    calibrated. Raises ModelError where the model has nothing to train or its trainable ops are not dense
+    layers in a row.
     """
 
     def __init__(self, model):
@@ -82,15 +84,17 @@ class Learner:
             layer.point_at(values)
 
     def embed(self, target):
-        """With an int8 input in ``model.input``, run the backbone and copy the head's int8 input to ``target``."""
+        """With an int8 input in ``model.input``, run the backbone and copy the head's int8 input to
+        ``target``."""
         self.model.invoke_until(self.first)
         target[:] = self.embedding.data
 
     def train(self, rows, labels, order, epochs, batch, rate, decay, shuffle):
-        """Yield after every mini-batch of plain SGD on ``values``, with the mean loss (nats) of the epoch so far.
+        """Yield after every mini-batch of plain SGD on ``values``, with the mean loss (nats) of the epoch so
+        far.
 
-        rows: int8 view [count * K] of head inputs. labels: bytes [count]. order: mutable sequence of row numbers to use.
-        shuffle(order): puts it into another order. decay: weight decay.
+        rows: int8 view [count * K] of head inputs. labels: bytes [count]. order: mutable sequence of row
+        numbers to use. shuffle(order): puts it into another order. decay: weight decay.
         """
         descend = self.model.kernel.descend
         self.use(self.values)
@@ -121,7 +125,8 @@ class Learner:
     def quantise(self):
         """Write the values in use as int8 into the model, with scales from ``ranges``, ready to invoke.
 
-        Weights are symmetric per tensor; a layer with ReLU puts out 0 to its range, another one minus to plus its range.
+        Weights are symmetric per tensor; a layer with ReLU puts out 0 to its range, another one minus to plus
+        its range.
         """
         scale = self.embedding.scale
         zero_point = self.embedding.zero_point
@@ -132,7 +137,8 @@ class Learner:
         self.model.prepare()
 
     def evaluate(self, rows, labels, order):
-        """Yield after each row and at last leave ``loss`` (mean, nats) and ``accuracy`` (0 to 1) of int8 inference."""
+        """Yield after each row and at last leave ``loss`` (mean, nats) and ``accuracy`` (0 to 1) of int8
+        inference."""
         loss = right = 0
         width = len(self.embedding.data)
         scores = self.scores.data

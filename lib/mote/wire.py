@@ -1,4 +1,4 @@
-"""Names and bytes that board and aggregator share: topics, chunks, authentication. It knows no transport. See docs/protocol.md."""
+"""Names and bytes that board and aggregator share: topics, chunks, tags. No transport. docs/protocol.md."""
 
 import struct
 
@@ -53,7 +53,8 @@ def write_header(message, length, kind, number, counter, index, total):
 
 
 class Chunk:
-    """A received chunk, checked against itself: ``kind number counter index count total`` and ``piece``, a memoryview.
+    """A received chunk, checked against itself: ``kind number counter index count total`` and ``piece``, a
+    memoryview.
 
     Raises WireError: ``malformed`` for a bad magic, version, length or index, ``crc`` for a damaged one.
     """
@@ -79,7 +80,8 @@ class Chunk:
 
 
 class Tag:
-    """HMAC-SHA-256 (RFC 2104) of a body, fed piece by piece, bound to federation, run, device, kind, round and counter.
+    """HMAC-SHA-256 (RFC 2104) of a body, fed piece by piece, bound to federation, run, device, kind, round
+    and counter.
 
     key: KEY_BYTES bytes, the device's own.
     """

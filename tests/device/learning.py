@@ -1,4 +1,5 @@
-"""A small problem for the device tests: two kinds of rows that a network can tell apart after a few epochs."""
+"""A small problem for the device tests: two kinds of rows that a network can tell apart after a few
+epochs."""
 
 from array import array
 

@@ -1,4 +1,5 @@
-"""Writes small .mote files from docs/mote-format.md alone, so that the device tests need no host and check the specification."""
+"""Writes small .mote files from docs/mote-format.md alone, so that the device tests need no host and check
+the specification."""
 
 import struct
 
@@ -7,7 +8,8 @@ from mote.quantise import bits_of, multiplier_of, softmax_parameters
 
 
 def build(layers, form=0, seed=1, input_scale=1 / 32, ranges=None, softmax=True, frozen=0):
-    """Return the bytes of a dense network ``layers`` = [inputs, hidden..., classes] with pseudo-random int8 weights.
+    """Return the bytes of a dense network ``layers`` = [inputs, hidden..., classes] with pseudo-random int8
+    weights.
 
     The first ``frozen`` layers are not trainable.
     """
@@ -83,8 +85,8 @@ def build(layers, form=0, seed=1, input_scale=1 / 32, ranges=None, softmax=True,
             "<IIBBBB4HfiI", offset, size, kind, place, len(shape), 0, *padded, scale, zero_point, 0
         )
     body = struct.pack(
-        "<IHHHBBHHIIIII12s", arena, len(tensors), len(layers) - 1 + softmax, len(trainables) // 36, form, 0, first, x,
-        tensors_at, ops_at, trainables_at, info_at, len(info), b"",
+        "<IHHHBBHHIIIII12s", arena, len(tensors), len(layers) - 1 + softmax, len(trainables) // 36, form, 0,
+        first, x, tensors_at, ops_at, trainables_at, info_at, len(info), b"",
     )  # fmt: skip
     body += table + ops + trainables + info + bytes(-len(info) % 4) + data
     return bytearray(struct.pack("<4sHHII", b"MOTE", 1, 64, 16 + len(body), crc32(body) & 0xFFFFFFFF) + body)

@@ -1,4 +1,5 @@
-"""Runs the test functions of the files beside it on any interpreter: `micropython tests/device/run.py [file ...]`.
+"""Runs the test functions of the files beside it on any interpreter: `micropython tests/device/run.py [file
+...]`.
 
 Exits with 1 where one failed. pytest collects the same files under CPython.
 """

@@ -1,20 +1,20 @@
 """Every kernel that this interpreter runs gives the same bytes as the plain one, at every op."""
 
+from array import array
+from struct import pack
+
 import network
 from raising import text_of
 
 from mote import kernels
+from mote.kernels import plain
 from mote.model import Model
 
 
 def test_kernels_agree_on_every_byte():
     random = network.Random(7)
     compared = 0
-    for name in kernels.KERNELS:
-        try:
-            kernel = kernels.choose(name)
-        except ValueError:
-            continue
+    for name, kernel in _kernels():
         for form in kernel.WEIGHT_FORMS:
             for layers in ([24, 32, 7], [1, 1, 2], [9, 5, 3, 10], [64, 24, 10]):
                 compared += _compare(layers, form, name, random)
@@ -22,14 +22,67 @@ def test_kernels_agree_on_every_byte():
 
 
 def test_kernels_agree_when_sums_are_at_their_limits():
-    for form in (0, 1):
-        for name in kernels.KERNELS:
-            try:
-                kernels.choose(name, form)
-            except ValueError:
-                continue
+    for name, kernel in _kernels():
+        for form in kernel.WEIGHT_FORMS:
             for span in (0.01, 3000.0):  # saturates every output; then lets almost nothing through
                 _compare([128, 16, 4], form, name, network.Random(3), [span, span])
+
+
+def test_kernels_round_alike_next_to_every_step_of_the_output():
+    random = network.Random(9)
+    for shift in (-22, -18, -16, -15, -14, -9, -8, -3, -1, 0):
+        multiplier = (1 << 30) + (random.below(1 << 15) << 15) + random.below(1 << 15)
+        steps = [((2 * level - 1) << (30 - shift)) // multiplier for level in range(-255, 256)]
+        for limit in (1 << 23, 1 << 25):
+            sums = [total + near for total in steps for near in (-1, 0, 1) if abs(total) < limit - 1]
+            for zero_point in (-128, 0, 127):
+                _compare_requantised(sums, multiplier, shift, zero_point)
+
+
+def test_kernels_round_alike_at_the_limits_of_the_arithmetic():
+    limits = [(1 << bits) + near for bits in (12, 16, 22, 23, 24, 27) for near in (-1, 0, 1)]
+    limits = [0] + limits + [-total for total in limits]
+    for shift in (-31, -20, -16, -15, -14, -8, -1, 0, 2):
+        for multiplier in (1 << 30, 1518500249, (1 << 31) - 1):
+            for zero_point in (-128, 127):
+                for count in range(1, len(limits) + 1, 6):
+                    _compare_requantised(limits[:count], multiplier, shift, zero_point)
+
+
+def test_kernels_add_up_long_rows_without_loss():
+    random = network.Random(12)
+    for columns in (512, 700, 1100):
+        for weights in ([127] * columns, [-128] * columns, random.int8s(columns)):
+            for x in ([-127] * columns, [127] * (columns - 1) + [126], random.int8s(columns)):
+                # each sum ends where one more or less shows in the output
+                total = sum(a * b for a, b in zip(x, weights))
+                bias = [near - total for near in (0, 1)]
+                _compare_dense(x, weights * 2, bias, (1 << 31) - 1, -1, 0)
+
+
+def test_training_steps_agree_within_float_rounding():
+    random = network.Random(6)
+    for rows, columns in ((1, 1), (2, 7), (4, 300)):
+        for name, kernel in _kernels():
+            w, x, y, bias, slope = (
+                _floats(random, count) for count in (rows * columns, columns, rows, rows, rows)
+            )
+            slope[0] = 0.0
+            expected, got = array("f"), array("f")
+            for module, results in ((plain, expected), (kernel, got)):
+                out, values = array("f", y), array("f", w)
+                module.affine(memoryview(w), bias, x, out)
+                slopes = [array("f", of) for of in (w, bias, x)]
+                views = [memoryview(of) for of in slopes]
+                module.affine_backward(memoryview(w), x, slope, *views)
+                module.affine_backward(memoryview(w), x, slope, views[0], views[1], None)
+                module.descend(values, array("f", slopes[0]), 0.1, 0.0)
+                module.descend(values, slopes[0], 0.1, 0.01)
+                assert not any(slopes[0])
+                for vector in (out, values, slopes[1], slopes[2]):
+                    results.extend(vector)
+            for a, b in zip(expected, got):
+                assert abs(a - b) < 1e-4, (name, rows, columns)
 
 
 def test_unknown_kernel_is_named_with_the_choices():
@@ -37,14 +90,51 @@ def test_unknown_kernel_is_named_with_the_choices():
 
 
 def test_kernel_refuses_weights_of_another_form():
-    for name in kernels.KERNELS:
-        try:
-            kernel = kernels.choose(name)
-        except ValueError:
-            continue
+    for name, kernel in _kernels():
         for form in (0, 1):
             if form not in kernel.WEIGHT_FORMS:
                 assert "weight form" in text_of(ValueError, Model, network.build([3, 2, 2], form), name)
+
+
+def _kernels():
+    """Return [(name, module)] of the kernels that run here."""
+    found = []
+    for name in kernels.KERNELS:
+        try:
+            found.append((name, kernels.choose(name)))
+        except ValueError:
+            continue
+    return found
+
+
+def _compare_requantised(sums, multiplier, shift, zero_point):
+    """Compare outputs whose sums are these: they go in as biases."""
+    if shift > 0:
+        sums = [total for total in sums if abs(total) << shift < 1 << 31]
+    _compare_dense([-128], [0] * len(sums), sums, multiplier, shift, zero_point)
+
+
+def _compare_dense(x, weights, bias, multiplier, shift, zero_point):
+    rows = len(bias)
+    multipliers, shifts = (memoryview(pack("<%di" % rows, *[value] * rows)) for value in (multiplier, shift))
+    expected = None
+    for name, kernel in [("plain", plain)] + _kernels():
+        for form in kernel.WEIGHT_FORMS:
+            stored = memoryview(bytes(weight + 128 * form & 255 for weight in weights))
+            columns = len(x)
+            folded = [
+                bias[r] - 128 * form * sum(weights[r * columns : (r + 1) * columns]) for r in range(rows)
+            ]
+            folded = memoryview(pack("<%di" % rows, *folded))
+            y = memoryview(array("b", bytes(rows)))
+            x_view = memoryview(array("b", x))
+            kernel.dense(x_view, stored, folded, multipliers, shifts, y, zero_point, -128, 127, form)()
+            expected = expected or list(y)
+            assert expected == list(y), (name, form, multiplier, shift, zero_point)
+
+
+def _floats(random, count):
+    return array("f", [random.below(2000) / 1000 - 1 for _ in range(count)])
 
 
 def _compare(layers, form, name, random, ranges=None):

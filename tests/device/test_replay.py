@@ -1,4 +1,5 @@
-"""Recorded readings come back once at full speed and labelled, then paced and without a label to learn from."""
+"""Recorded readings come back once at full speed and labelled, then paced and without a label to learn
+from."""
 
 import os
 import struct

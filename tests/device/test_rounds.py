@@ -1,4 +1,5 @@
-"""A round on the device, driven without a network: whatever the link does, one update arrives, whole and once."""
+"""A round on the device, driven without a network: whatever the link does, one update arrives, whole and
+once."""
 
 import json
 import struct

@@ -19,7 +19,8 @@ def _read(text):
 
 
 def test_texts_numbers_and_comments():
-    text = '# a board\nDEVICE = "board-01"  # its name\nRING=64\nSPEED = 2.5\nURL = "mqtt://u:p#1@host"\nON = true\n\n'
+    text = '# a board\nDEVICE = "board-01"  # its name\nRING=64\nSPEED = 2.5\n\n'
+    text += 'URL = "mqtt://u:p#1@host"\nON = true\n'
     expected = {"DEVICE": "board-01", "RING": 64, "SPEED": 2.5, "URL": "mqtt://u:p#1@host", "ON": True}
     assert _read(text) == expected
 

@@ -11,8 +11,8 @@ from fedmote.errors import FedmoteError
 
 NAMES = (
     "rpi_pico rpi_pico_w rpi_pico2 rpi_pico2_w adafruit_feather_rp2040 arduino_nano_rp2040_connect "
-    "esp32_generic esp32_s2 esp32_s3 esp32_s3_psram esp32_c3 esp32_c6 adafruit_feather_esp32s3 adafruit_qtpy_esp32s2 "
-    "seeed_xiao_esp32s3_sense virtual"
+    "esp32_generic esp32_s2 esp32_s3 esp32_s3_psram esp32_c3 esp32_c6 adafruit_feather_esp32s3 "
+    "adafruit_qtpy_esp32s2 seeed_xiao_esp32s3_sense virtual"
 )
 GOOD = """\
 [pico]

@@ -1,4 +1,5 @@
-"""The device tests, run by MicroPython itself with a heap as bounded as a board's; pytest collects the same files for CPython."""
+"""The device tests, run by MicroPython itself with a heap as bounded as a board's; pytest collects the same
+files for CPython."""
 
 import os
 import subprocess

@@ -3,7 +3,9 @@
 import os
 import socket
 import threading
+import time
 import tty
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -87,7 +89,7 @@ def test_attempts_to_open_again_grow_rarer(plug, monkeypatch):
     monkeypatch.setattr(lines, "_open", lambda port, baud: attempts.append(now[0]) or _unplugged())
     while now[0] < 60:
         next(events)
-    gaps = [round(after - before, 1) for before, after in zip(attempts, attempts[1:], strict=False)]
+    gaps = [round(after - before, 1) for before, after in pairwise(attempts)]
     assert gaps[:4] == pytest.approx([0.4, 0.8, 1.6, 3.2], abs=0.11)
     assert max(gaps) <= 5.11
     events.close()
@@ -102,7 +104,9 @@ def test_a_socket_is_a_port_too():
 
         def serve():
             connection, _ = server.accept()
-            connection.sendall(b"over tcp\n" * 3)
+            for _ in range(20):  # pyserial drops what came before it was ready
+                connection.sendall(b"over tcp\n")
+                time.sleep(0.05)
             connection.close()
 
         threading.Thread(target=serve, daemon=True).start()
@@ -150,5 +154,5 @@ def test_a_line_of_exactly_1000_bytes_is_whole():
 @given(st.binary(max_size=3000), st.lists(st.integers(0, 3000), max_size=6))
 def test_how_bytes_arrive_makes_no_difference(data, cuts):
     splitter, edges = Splitter(), sorted({0, len(data), *(cut for cut in cuts if cut < len(data))})
-    pieces = [data[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    pieces = [data[start:end] for start, end in pairwise(edges)]
     assert [line for piece in pieces for line in splitter.feed(piece)] == list(Splitter().feed(data))

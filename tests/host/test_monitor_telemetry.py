@@ -22,15 +22,22 @@ def taken(**values) -> Telemetry:
 
 def test_a_full_line_is_read():
     values = {
-        **{
-            "label": "PEN",
-            "probabilities": [0.9, 0.1],
-            "truth": "ABD",
-            "inference_ms": 1.93,
-            "free_bytes": 131072,
-        },
-        **{"version": 3, "round": 4, "state": "training", "samples": 120, "loss": 0.41, "accuracy": 0.87},
-        **{"up_bytes": 9, "down_bytes": 10, "refused": 2, "labels": ["PEN", "ABD"], "error": "broker gone"},
+        "label": "PEN",
+        "probabilities": [0.9, 0.1],
+        "truth": "ABD",
+        "inference_ms": 1.93,
+        "free_bytes": 131072,
+        "version": 3,
+        "round": 4,
+        "state": "training",
+        "samples": 120,
+        "loss": 0.41,
+        "accuracy": 0.87,
+        "up_bytes": 9,
+        "down_bytes": 10,
+        "refused": 2,
+        "labels": ["PEN", "ABD"],
+        "error": "broker gone",
     }
     telemetry = taken(**values, extra=[1])
     assert telemetry.raw == {"device": "subject-03", "time_ms": 1000, **values, "extra": [1]}

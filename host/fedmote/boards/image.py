@@ -47,7 +47,8 @@ def write(folder: Path, runtime: str = "micropython") -> None:
 
 
 def settings_text(settings: Mapping[str, str | int | float | bool]) -> str:
-    """Return the text of a settings.toml. Raises FedmoteError for text that lib/mote/settings.py could not read."""
+    """Return the text of a settings.toml. Raises FedmoteError for text that lib/mote/settings.py could not
+    read."""
     lines = []
     for key, value in settings.items():
         if isinstance(value, str):

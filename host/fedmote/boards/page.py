@@ -16,8 +16,8 @@ typical, rounded; `?` is unknown.
 
 _SCHEMA = """## Describing another board
 
-A board is a table of boards.toml, `[its_name]`, with these keys. `fedmote boards` checks the file and names the
-line of a mistake.
+A board is a table of boards.toml, `[its_name]`, with these keys. `fedmote boards` checks the file and names
+the line of a mistake.
 """
 
 

@@ -1,7 +1,7 @@
 """Virtual boards: MicroPython processes that run a board's own files, each with a pty as its serial port.
 
-A virtual board lives in a folder that looks like a board's file system. When the process that started it goes away, however it
-goes, the pty hangs up and the board ends.
+A virtual board lives in a folder that looks like a board's file system. When the process that started it goes
+away, however it goes, the pty hangs up and the board ends.
 """
 
 import contextlib
@@ -27,7 +27,8 @@ _LINE_BYTES = 2048
 
 
 def interpreter() -> list[str]:
-    """Return the command that starts MicroPython: ``FEDMOTE_MICROPYTHON`` where set, else the packaged one."""
+    """Return the command that starts MicroPython: ``FEDMOTE_MICROPYTHON`` where set, else the packaged
+    one."""
     named = os.environ.get("FEDMOTE_MICROPYTHON")
     if named:
         if not shutil.which(named):
@@ -43,7 +44,8 @@ def interpreter() -> list[str]:
 
 @dataclass
 class VirtualBoard:
-    """One board: its id, its folder, and while it runs its process and its serial port (a path that can be opened)."""
+    """One board: its id, its folder, and while it runs its process and its serial port (a path that can be
+    opened)."""
 
     device: str
     folder: Path
@@ -90,7 +92,8 @@ class Fleet:
     def add(
         self, settings: Mapping[str, str | int | float | bool], files: Mapping[str, bytes]
     ) -> VirtualBoard:
-        """Lay out one board's folder: settings.toml and ``files`` (name -> content). It does not start yet."""
+        """Lay out one board's folder: settings.toml and ``files`` (name -> content). It does not start
+        yet."""
         device = str(settings["DEVICE"])
         folder = self.folder / device
         folder.mkdir(parents=True, exist_ok=True)

@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from mote import wire
 from numpy.typing import NDArray
 
 from fedmote.errors import FedmoteError
@@ -39,6 +38,7 @@ from fedmote.federation.protocol import (
 )
 from fedmote.federation.rules import RULES
 from fedmote.federation.store import Accepted, Model, Partial, Store
+from mote import wire
 
 _REPEAT_S = 1.0  # a body of many pieces that comes again is answered once in this time
 
@@ -64,7 +64,7 @@ class Aggregator:
         self.listeners: list[Callable[[Event], None]] = []
         self._clock = clock
         self._manifest = store.open_round()
-        self._deadline = clock() + self.plan.deadline_s
+        self._deadline = self._next_deadline()
         self._settled: set[str] = (
             set()
         )  # whose authentic body of this round was refused: there will be no better one
@@ -264,7 +264,7 @@ class Aggregator:
             return False
         if answers >= minimum:
             return True
-        self._deadline = self._clock() + self.plan.deadline_s
+        self._deadline = self._next_deadline()
         self._events.append(RoundExtended(manifest.round, answers, minimum, tuple(sorted(missing))))
         return False
 
@@ -314,7 +314,7 @@ class Aggregator:
         manifest = self._make_manifest(self._last_round() + 1, phase, model)
         self.store.add_round(manifest)
         self._manifest = manifest
-        self._deadline = self._clock() + self.plan.deadline_s
+        self._deadline = self._next_deadline()
         self._settled.clear()
         self._outgoing += model_messages(self.federation, model.version, model.body)
         self._outgoing.append(round_message(self.federation, manifest))
@@ -326,6 +326,10 @@ class Aggregator:
         """Make the broker forget the version before the last one: nobody fetches it any more."""
         if model.version >= 2:
             self._outgoing += clearing_messages(self.federation, model.version - 2, len(model.body))
+
+    def _next_deadline(self) -> float:
+        duration_s = self._manifest.deadline_ms / 1000 if self._manifest else self.plan.deadline_s
+        return self._clock() + duration_s
 
     def _make_manifest(self, number: int, phase: str, model: Model) -> Manifest:
         plan = self.plan

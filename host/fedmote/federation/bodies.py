@@ -5,14 +5,16 @@ from dataclasses import dataclass
 from math import isfinite
 
 import numpy as np
-from mote import codec, wire
 from numpy.typing import NDArray
 
 from fedmote.federation.protocol import Reason, Refusal
+from mote import codec, wire
 
 SAMPLES_LIMIT = 1_000_000
 #: beyond it a value cannot be a weight, a loss or an activation of a network that still learns
 MAGNITUDE_LIMIT = 1e6
+#: boards report no smaller range of activations: an int8 scale is made of it
+RANGE_FLOOR = 1e-7
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,10 @@ class Form:
         """
         if len(body) + wire.TAG_BYTES != self.length(kind):
             raise Refusal(Reason.LENGTH, answer=True)
-        head, used_codec, tensor_count, start = codec.unpack_report(body)
+        try:
+            head, used_codec, tensor_count, start = codec.unpack_report(body)
+        except ValueError:  # more ranges than the body has room for
+            raise Refusal(Reason.SHAPE, answer=True) from None
         tensors = len(self.sizes) if kind == wire.UPDATE else 0
         if (used_codec, tensor_count, len(head.ranges)) != (self._codec(kind), tensors, self.range_count):
             raise Refusal(Reason.SHAPE, answer=True)
@@ -111,5 +116,6 @@ def _check(report: Report, kind: int, version: int) -> None:
         and report.evaluated <= SAMPLES_LIMIT
         and 0 <= report.accuracy <= 1
         and all(0 <= value <= MAGNITUDE_LIMIT for value in measures)
+        and all(value >= RANGE_FLOOR for value in report.ranges)
     ):
         raise Refusal(Reason.BOUNDS, answer=True)

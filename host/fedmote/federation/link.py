@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import ssl
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -124,6 +125,7 @@ class Link:
             if all(info.is_published() for info in self._unsent):
                 break
             await asyncio.sleep(0.02)
+        self.connected = False
         self._client.disconnect()
         await asyncio.to_thread(self._client.loop_stop)
 
@@ -164,14 +166,12 @@ class Link:
             topic = message.topic
         except UnicodeDecodeError:
             topic = ""  # refused like every topic that is none of ours
-        arrived = Arrived(topic, message.payload, message.mid, message.qos, self._connection)
+        arrived = Arrived(topic, bytes(message.payload), message.mid, message.qos, self._connection)
         self._call(self._queue.put_nowait, arrived)
 
     def _call(self, function: Any, *arguments: Any) -> None:
-        try:
+        with suppress(RuntimeError):  # the event loop has ended before paho's thread
             self._loop.call_soon_threadsafe(function, *arguments)
-        except RuntimeError:  # the event loop has ended before paho's thread
-            pass
 
     # Called by the event loop
 

@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 
-from mote import codec
-
 from fedmote.errors import FedmoteError
 from fedmote.federation.bodies import Form
 from fedmote.federation.rules import RULES
+from mote import codec
 
 TRAIN = "train"
 EVALUATE = "evaluate"

@@ -36,7 +36,7 @@ class Reason(StrEnum):
     REPEATED = "repeated"  # of a device and round that is on disk already; answered, not counted twice
 
 
-class Refusal(Exception):
+class Refusal(Exception):  # noqa: N818 (it is an answer, not a defect)
     """A message that is not taken. ``answer`` tells whether the board should hear of it."""
 
     def __init__(self, reason: Reason, answer: bool = False) -> None:

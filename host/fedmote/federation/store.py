@@ -12,13 +12,17 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from mote import wire
 from numpy.typing import NDArray
 
 from fedmote.errors import FedmoteError
 from fedmote.federation import schema
 from fedmote.federation.bodies import Report
 from fedmote.federation.protocol import Manifest, sha256_of
+from mote import wire
+
+#: where a federation's store is, below the working directory: STATE / federation / STORE_NAME
+STATE = Path("fedmote-state")
+STORE_NAME = "aggregator.db"
 
 _BUSY_S = 10
 
@@ -189,7 +193,10 @@ class Store:
             return bytes(self._one("SELECT key FROM devices WHERE device = ?", device)[0])
 
     def revoke(self, device: str) -> None:
-        """Refuse whatever the device sends from now on. Raises FedmoteError where it was never provisioned."""
+        """Refuse whatever the device sends from now on, and what it sent for the open round.
+
+        Raises FedmoteError where it was never provisioned.
+        """
         with self.transaction():
             if not self._run(
                 "UPDATE devices SET revoked = coalesce(revoked, ?), online = 0 WHERE device = ?",
@@ -197,7 +204,8 @@ class Store:
                 device,
             ):
                 raise FedmoteError(f"device {device!r} is not known here: see fedmote provision --list")
-            self._run("DELETE FROM partials WHERE device = ?", device)
+            self.drop_partial(device)
+            self._run(f"DELETE FROM reports WHERE device = ? AND round IN ({_OPEN})", device)
 
     def key(self, device: str) -> bytes | None:
         """Return a device's key, None where it is unknown or revoked."""
@@ -264,6 +272,11 @@ class Store:
     def set_ranges(self, version: int, ranges: NDArray[np.float64]) -> None:
         """Store the largest activation of each layer of a version, as boards measured it."""
         self._run("UPDATE models SET ranges = ? WHERE version = ?", _floats(ranges), version)
+
+    def newest_ranges(self) -> tuple[float, ...] | None:
+        """Return the ranges of the newest version that boards have measured."""
+        row = self._one("SELECT ranges FROM models WHERE ranges IS NOT NULL ORDER BY version DESC LIMIT 1")
+        return None if row is None else _tuple(row[0])
 
     def model(self, version: int | None = None) -> Model:
         """Return a version of the global model, the newest one by default. Raises KeyError for an unknown version."""
@@ -364,7 +377,8 @@ class Store:
     def accepted(self, number: int) -> list[Accepted]:
         """Return what counts in a round, in the order of the devices' names."""
         return [
-            Accepted(*row[:5], Report(*row[5:-1], _tuple(row[-1]))) for row in self._all(_REPORTS, number)
+            Accepted(*row[:_HEAD], Report(*row[_HEAD:-1], _tuple(row[-1])))  # type: ignore[call-arg]
+            for row in self._all(_REPORTS, number)
         ]
 
     def bodies(self, number: int, kind: int) -> Iterator[tuple[str, bytes]]:
@@ -384,7 +398,9 @@ class Store:
         return self._connection.execute(sql, values).fetchall()
 
 
+_OPEN = "SELECT number FROM rounds WHERE ended IS NULL"
 _DEVICES = "SELECT device, revoked IS NOT NULL, online, role, layout, up_bytes, down_bytes FROM devices ORDER BY device"
+_HEAD = 5  # columns before those of the report
 _REPORTS = (
     "SELECT device, kind, counter, role, up_bytes, version, samples, evaluated, loss, accuracy, training_loss, ranges "
     "FROM reports WHERE round = ? ORDER BY device"

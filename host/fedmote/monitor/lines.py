@@ -4,7 +4,7 @@ import errno
 import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import serial
 
@@ -15,23 +15,27 @@ READ_SECONDS = 0.1
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0  # seconds between attempts to open
 
 
-class Line(NamedTuple):
+@dataclass(frozen=True)
+class Line:
     """A line without its end; the first 1,000 bytes where it was longer."""
 
     data: bytes
 
 
-class Lost(NamedTuple):
+@dataclass(frozen=True)
+class Lost:
     """The port went away: why."""
 
     reason: str
 
 
-class Opened(NamedTuple):
+@dataclass(frozen=True)
+class Opened:
     """The port is open, for the first time or again."""
 
 
-class Quiet(NamedTuple):
+@dataclass(frozen=True)
+class Quiet:
     """Nothing new for a moment: time to look at the clock or to redraw."""
 
 
@@ -109,10 +113,7 @@ class Splitter:
 def _lines(connection: serial.Serial) -> Iterator[Event]:
     splitter = Splitter()
     while True:
-        data = connection.read(1)
-        if data and connection.in_waiting:
-            data += connection.read(connection.in_waiting)
-        for line in splitter.feed(data):
+        for line in splitter.feed(connection.read(max(1, connection.in_waiting))):
             yield Line(line)
         yield Quiet()
 

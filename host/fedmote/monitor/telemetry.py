@@ -56,7 +56,7 @@ def printable(text: str, limit: int = LINE_BYTES) -> str:
 
 
 def _checked(raw: Any) -> dict[str, Any]:
-    if not isinstance(raw, dict) or "device" not in raw or "time_ms" not in raw:
+    if not isinstance(raw, dict) or raw.get("device") is None or raw.get("time_ms") is None:
         raise ValueError("no device, no time")
     return {key: check(raw[key]) for key, check in _KEYS.items() if raw.get(key) is not None}
 

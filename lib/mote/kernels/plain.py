@@ -10,7 +10,8 @@ WEIGHT_FORMS = (0, 1)
 
 
 def requantise(value, multiplier, shift):
-    """Return value * multiplier * 2^(shift - 31): a rounding doubling high multiply, then a rounding right shift."""
+    """Return value * multiplier * 2^(shift - 31): a rounding doubling high multiply, then a rounding right
+    shift."""
     if shift > 0:
         value <<= shift
     value = (value * multiplier + 0x40000000) >> 31
@@ -18,7 +19,8 @@ def requantise(value, multiplier, shift):
 
 
 def dense(x, weights, bias, multipliers, shifts, y, zero_point, low, high, form):
-    """y[n] = clamp(requantise(sum(x * weights[n]) + bias[n]) + zero_point). x: [K]. weights: [N, K]. y: [N]."""
+    """y[n] = clamp(requantise(sum(x * weights[n]) + bias[n]) + zero_point). x: [K]. weights: [N, K]. y:
+    [N]."""
 
     def run():
         position = 0
@@ -120,7 +122,8 @@ def affine(weights, bias, x, y):
 
 
 def affine_backward(weights, x, slope, weights_slope, bias_slope, x_slope):
-    """Add the slopes of one sample. slope: [N], of the loss by y. x_slope: [K], overwritten, or None where not needed."""
+    """Add the slopes of one sample. slope: [N], of the loss by y. x_slope: [K], overwritten, or None where
+    not needed."""
     count = len(x)
     if x_slope is not None:
         for k in range(count):

@@ -1,7 +1,8 @@
-"""The kernel in viper, MicroPython's typed native code: the portable fast path of boards that run MicroPython.
+"""The kernel in viper, MicroPython's typed native code: the portable fast path of boards that run it.
 
-Weights are stored as weight + 128 and the input is copied as input + 128, so that both load as unsigned bytes without a sign
-fix; docs/mote-format.md has the bias folded for that. Every step fits 32 bits, and none relies on wrapping at 32.
+Weights are stored as weight + 128 and the input is copied as input + 128, so that both load as unsigned bytes
+without a sign fix; docs/mote-format.md has the bias folded for that. Every step fits 32 bits, and none relies
+on wrapping at 32.
 """
 
 import micropython
@@ -58,7 +59,8 @@ def _dense(w: ptr8, x: ptr8, total: int, layer):  # noqa: F821
             w = ptr8(int(w) + 1)  # noqa: F821
             x = ptr8(int(x) + 1)  # noqa: F821
             i -= 1
-        # int32 constants are read as halves, because a 32-bit load is signed on a board and unsigned on a 64-bit host
+        # int32 constants are read as halves, because a 32-bit load is signed on a board and unsigned on a
+        # 64-bit host
         i = row << 1
         total += bias[i] + (((bias[i + 1] ^ 32768) - 32768) << 16) - (x_total << 7)
         shift = shifts[i] + (((shifts[i + 1] ^ 32768) - 32768) << 16)

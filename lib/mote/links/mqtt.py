@@ -1,7 +1,9 @@
-"""The MQTT link: one broker, reconnecting by itself, never blocking. It knows topics as text and nothing of rounds.
+"""The MQTT link: one broker, reconnecting by itself, never blocking. It knows topics as text and nothing of
+rounds.
 
-The client is chumicro-mqtt, which runs on MicroPython, CircuitPython and CPython: QoS 1 with PUBACK and retransmission, last
-will, backoff. Messages of the federation have at most 1,024 bytes, so its buffers are taken once and suffice.
+The client is chumicro-mqtt, which runs on MicroPython, CircuitPython and CPython: QoS 1 with PUBACK and
+retransmission, last will, backoff. Messages of the federation have at most 1,024 bytes, so its buffers are
+taken once and suffice.
 """
 
 from chumicro_mqtt.client import MQTTBackpressureError, MQTTClient
@@ -15,7 +17,8 @@ _RETRY_MS = 60000
 
 
 class Address:
-    """A broker URL taken apart, ``mqtt(s)://user:password@host:port``: tls, host, port, username, password."""
+    """A broker URL taken apart, ``mqtt(s)://user:password@host:port``: tls, host, port, username,
+    password."""
 
     def __init__(self, url):
         scheme, separator, rest = url.partition("://")
@@ -32,10 +35,11 @@ class Address:
 
 
 class MqttLink:
-    """A connection that is kept up. Callbacks, to be set: ``on_message(topic, payload)``, ``on_connected()``, ``on_lost()``.
+    """A connection that is kept up. Callbacks, to be set: ``on_message(topic, payload)``, ``on_connected()``,
+    ``on_lost()``.
 
-    url: the broker. name: client id. will_topic, will: last will, QoS 1, retained. ca: PEM text of the CA for mqtts, or None.
-    ``sent_bytes`` and ``received_bytes`` count topics and payloads.
+    url: the broker. name: client id. will_topic, will: last will, QoS 1, retained. ca: PEM text of the CA for
+    mqtts, or None. ``sent_bytes`` and ``received_bytes`` count topics and payloads.
     """
 
     def __init__(self, url, name, will_topic, will, ca=None):

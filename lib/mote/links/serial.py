@@ -1,4 +1,4 @@
-"""The serial link: telemetry lines on the console, one compact JSON object each, for `fedmote monitor` and for people."""
+"""The serial link: telemetry on the console, one compact JSON object a line, for monitors and for people."""
 
 import json
 

@@ -1,8 +1,8 @@
 """Sensor readers, one module each.
 
-A reader has ``channels``, ``rate_hz``, ``label`` (class number of the present reading, or None), ``labelled`` (whether it may be
-learned from), ``boundary`` (True when the last reading began a new series) and ``read_into(reading)``, which fills an
-array('f') of ``channels`` values and returns True when a reading was due.
+A reader has ``channels``, ``rate_hz``, ``label`` (class number of the present reading, or None), ``labelled``
+(whether it may be learned from), ``boundary`` (True when the last reading began a new series) and
+``read_into(reading)``, which fills an array('f') of ``channels`` values and returns True when one was due.
 """
 
 #: name in settings.toml -> module of this package; each has ``make(settings)``

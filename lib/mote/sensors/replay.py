@@ -1,7 +1,7 @@
-"""Plays recorded, labelled readings as if a sensor gave them: once as fast as they can be taken, then at their own pace.
+"""Plays recorded, labelled readings like a sensor: once as fast as they are taken, then at their own pace.
 
-The file (.rec, little-endian): `MREC`, u16 version 1, u16 channels, f32 rate in Hz, u32 series, u32 readings in all, u32 0;
-then for each series: u32 readings, u8 label, 3 bytes 0, readings * channels f32.
+The file (.rec, little-endian): `MREC`, u16 version 1, u16 channels, f32 rate in Hz, u32 series, u32 readings
+in all, u32 0; then for each series: u32 readings, u8 label, 3 bytes 0, readings * channels f32.
 """
 
 from struct import unpack_from
@@ -13,12 +13,14 @@ _SERIES_BYTES = 8
 
 
 def make(settings):
-    """Return the reader for ``RECORDING`` (a path), played ``REPLAY_SPEED`` times as fast as it was recorded."""
+    """Return the reader for ``RECORDING`` (a path), played ``REPLAY_SPEED`` times as fast as it was
+    recorded."""
     return Replay(settings["RECORDING"], settings.get("REPLAY_SPEED", 1))
 
 
 class Replay:
-    """The first pass through the file is labelled and not paced; later ones are paced and only to be inferred on."""
+    """The first pass through the file is labelled and not paced; later ones are paced and only to be inferred
+    on."""
 
     def __init__(self, path, speed=1):
         self._file = open(path, "rb")  # noqa: SIM115 - it stays open

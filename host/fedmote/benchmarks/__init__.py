@@ -1,0 +1,31 @@
+"""What ``fedmote bench`` can measure. A benchmark says what it found, shows it, and tells which demands were missed."""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from rich.table import Table
+
+from fedmote.benchmarks import learning
+from fedmote.models.application import Application
+
+__all__ = ["BENCHMARKS", "Benchmark", "Outcome"]
+
+
+class Outcome(Protocol):
+    """What a benchmark found."""
+
+    def summary(self) -> dict[str, Any]:
+        """Return all figures for machines, to be written as JSON."""
+
+    def table(self) -> Table:
+        """Return the figures that a person wants to see."""
+
+    def missed(self) -> list[str]:
+        """Return a sentence for every demand of the application's ``[bar]`` that was not met."""
+
+
+#: takes the application, the seed, and a function to call with (done, in all) on the way
+Benchmark = Callable[[Application, int, Callable[[int, int], None]], Outcome]
+
+#: name on the command line -> benchmark
+BENCHMARKS: dict[str, Benchmark] = {"learning": learning.run}

@@ -1,0 +1,178 @@
+"""``fedmote serve``: runs an application's aggregator against a broker, tells what happens and what came out."""
+
+import asyncio
+import json
+import logging
+import signal
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from fedmote.federation import events
+from fedmote.federation.broker import BrokerAddress, EmbeddedBroker
+from fedmote.federation.store import STATE as STATE
+
+logger = logging.getLogger("fedmote.serve")
+
+
+def main(
+    app: Annotated[str, typer.Option(help="The application to learn: a folder of models/.")] = "watch",
+    broker: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="mqtt://host:port or mqtts://user:password@host:port. Without it a broker is started "
+            "here, on the loopback address.",
+        ),
+    ] = None,
+    port: Annotated[
+        int, typer.Option(min=1, max=65535, help="Port of the broker that is started here.")
+    ] = 1883,
+    federation: Annotated[
+        str | None,
+        typer.Option(help="Name of the federation, part of every topic.  [default: the application's]"),
+    ] = None,
+    rounds: Annotated[
+        int | None, typer.Option(min=0, help="Rounds to train, 0 for no end.  [default: the application's]")
+    ] = None,
+    minimum: Annotated[
+        int | None, typer.Option(min=1, help="Updates that a round needs.  [default: the application's]")
+    ] = None,
+    deadline: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="When a round ends.  [default: the application's]")
+    ] = None,
+    state: Annotated[
+        Path | None,
+        typer.Option(help="Folder of keys, models and rounds.  [default: fedmote-state/FEDERATION]"),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the initial model.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.", metavar="")] = False,
+) -> None:
+    """Run the aggregator: collect updates, publish better models.
+
+    Boards must be provisioned first (fedmote provision). Stopped or killed, it goes on with the same round when it is
+    started again with the same state.
+
+    Examples:
+      fedmote serve --app watch --rounds 20
+      fedmote serve --broker mqtts://operator:secret@broker.example:8883 --federation house
+      fedmote serve --rounds 5 --json | jq .version
+    """
+    from fedmote.federation.session import Overrides, Session
+    from fedmote.federation.summary import summarise
+    from fedmote.models.application import Application
+
+    logging.getLogger("fedmote").setLevel(min(logging.INFO, logging.getLogger().level))
+    application = Application.load(app)
+    name = federation or application.name
+    where: AbstractContextManager[EmbeddedBroker | None] = nullcontext() if broker else EmbeddedBroker(port)
+    with ExitStack() as stack:
+        session = stack.enter_context(
+            Session(application, name, state or STATE / name, Overrides(rounds, minimum, deadline), seed)
+        )
+        session.aggregator.listeners.append(log)
+        embedded = stack.enter_context(where)
+        address = embedded.address if embedded else BrokerAddress.parse(broker or "")
+        logger.info("federation %s (%s) at %s, state in %s", name, application.name, address, session.state)
+        asyncio.run(_serve(session.aggregator, address))
+        if not session.aggregator.finished:
+            logger.info("stopped; the same command goes on from here")
+            return
+        files = session.export()
+        summary = {
+            **summarise(session.store),
+            "files": {"weights": str(files.weights), "model": str(files.model)},
+        }
+        print(json.dumps(summary, indent=2) if as_json else _text(summary))
+
+
+def log(event: events.Event) -> None:
+    """Log one line for an event; those that come many times a second only with --verbose twice."""
+    level, text = _LINES[type(event)]
+    if logger.isEnabledFor(level):
+        logger.log(level, "%s", text(event))
+
+
+async def _serve(aggregator: Any, address: BrokerAddress) -> None:
+    from fedmote.federation.service import serve
+
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await serve(aggregator, address, stop)
+
+
+def _started(event: events.RoundStarted) -> str:
+    return (
+        f"round {event.round} started: {event.phase} from version {event.version}, "
+        f"{len(event.expected)} boards expected"
+    )
+
+
+def _closed(event: events.RoundClosed) -> str:
+    made = f"version {event.new_version} from {event.updates} updates" if event.updates else "nothing trained"
+    scores = [
+        f"{score.accuracy:.3f} on {score.boards} {who}"
+        for who, score in (("evaluators", event.evaluators), ("learners", event.learners))
+        if score
+    ]
+    accuracy = f"; accuracy of version {event.version}: {', '.join(scores)}" if scores else ""
+    return f"round {event.round} closed: {made}{accuracy}"
+
+
+def _extended(event: events.RoundExtended) -> str:
+    missing = f" (silent: {', '.join(event.missing)})" if event.missing else ""
+    return (
+        f"round {event.round} waits for another deadline: {event.updates} of {event.minimum} answers{missing}"
+    )
+
+
+def _seen(event: events.BoardSeen) -> str:
+    status = event.status
+    about = ", ".join(status[key] for key in ("role", "board", "runtime") if key in status)
+    return f"{event.device} is {status['state']}" + (f" ({about})" if about else "")
+
+
+_LINES: dict[type, tuple[int, Any]] = {
+    events.RoundStarted: (logging.INFO, _started),
+    events.UpdateAccepted: (
+        logging.INFO,
+        lambda e: (
+            f"update of {e.device} accepted: {e.report.samples} samples, {e.up_bytes} bytes, "
+            f"loss {e.report.training_loss:.3f}"
+        ),
+    ),
+    events.EvaluationAccepted: (
+        logging.INFO,
+        lambda e: f"evaluation of {e.device} accepted: accuracy {e.report.accuracy:.3f}",
+    ),
+    events.Refused: (
+        logging.WARNING,
+        lambda e: f"refused a message of {e.device or 'a stranger'}: {e.reason}",
+    ),
+    events.RoundExtended: (logging.WARNING, _extended),
+    events.RoundClosed: (logging.INFO, _closed),
+    events.Finished: (logging.INFO, lambda e: f"finished with version {e.version}"),
+    events.BoardSeen: (logging.INFO, _seen),
+    events.Telemetry: (logging.DEBUG, lambda e: f"telemetry of {e.device}: {e.line}"),
+}
+
+
+def _text(summary: dict[str, Any]) -> str:
+    lines = [
+        f"{'round':>5}  {'phase':<8}  {'version':>7}  {'updates':>7}  {'evaluators':>10}  {'learners':>8}"
+    ]
+    for row in summary["rounds"]:
+        scores = [f"{row[who]['accuracy']:.3f}" if row[who] else "–" for who in ("evaluators", "learners")]
+        lines.append(
+            f"{row['round']:>5}  {row['phase']:<8}  {row['version']:>7}  {row['updates']:>7}  "
+            f"{scores[0]:>10}  {scores[1]:>8}"
+        )
+    lines += [
+        "",
+        f"global model, version {summary['version']}:",
+        *(f"  {path}" for path in summary["files"].values()),
+    ]
+    return "\n".join(lines)

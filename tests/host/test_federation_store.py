@@ -1,0 +1,138 @@
+"""What a user can rely on: keys stay private and stable, what is stored survives, and files of others are left alone."""
+
+import sqlite3
+import stat
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fedmote.errors import FedmoteError
+from fedmote.federation.schema import MIGRATIONS
+from fedmote.federation.store import Store
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "state" / "aggregator.db"
+
+
+def test_a_device_keeps_its_key(path: Path) -> None:
+    with Store(path) as store:
+        key = store.provision("attic")
+        assert len(key) == 32 and store.provision("attic") == key and store.provision("cellar") != key
+    with Store(path) as store:
+        assert store.key("attic") == key
+
+
+def test_a_revoked_device_has_no_key_and_gets_a_new_one_when_provisioned_again(path: Path) -> None:
+    with Store(path) as store:
+        key = store.provision("attic")
+        store.revoke("attic")
+        assert store.key("attic") is None and store.devices()[0].revoked
+        assert store.provision("attic") not in (key, None) and not store.devices()[0].revoked
+
+
+@pytest.mark.parametrize("name", ["", "Attic", "a" * 33, "a/b", "a b", "ä", "+", "#"])
+def test_a_name_that_the_protocol_forbids_is_not_provisioned(path: Path, name: str) -> None:
+    with Store(path) as store, pytest.raises(FedmoteError, match="a-z"):
+        store.provision(name)
+
+
+def test_revoking_a_device_that_is_not_known_says_so(path: Path) -> None:
+    with Store(path) as store, pytest.raises(FedmoteError, match="'attic' is not known"):
+        store.revoke("attic")
+
+
+def test_only_the_owner_can_read_the_keys(path: Path) -> None:
+    with Store(path) as store:
+        store.provision("attic")
+        files = list(path.parent.iterdir())
+        assert len(files) >= 3  # with the journals of SQLite
+        assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+
+
+def test_every_store_is_a_run_of_its_own_and_stays_it(path: Path, tmp_path: Path) -> None:
+    with Store(path) as store, Store(tmp_path / "other.db") as other:
+        assert store.run != other.run and len(store.run) == 8 and int(store.run, 16) >= 0
+        run = store.run
+    with Store(path) as store:
+        assert store.run == run
+
+
+def test_what_is_written_survives_a_power_loss(path: Path) -> None:
+    with Store(path) as store:
+        assert store._one("PRAGMA journal_mode")[0] == "wal" and store._one("PRAGMA synchronous")[0] == 2
+
+
+def test_onlookers_read_while_the_aggregator_writes_and_cannot_write(path: Path) -> None:
+    with Store(path) as store, Store(path, read_only=True) as onlooker:
+        store.provision("attic")
+        with store.transaction():
+            store.refuse("crc", "attic")
+            assert onlooker.refusals() == {}
+        assert onlooker.refusals() == {("crc", "attic"): 1}
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            onlooker.provision("cellar")
+
+
+def test_a_store_holds_one_application_and_one_network_for_ever(path: Path) -> None:
+    values = np.arange(5, dtype=np.float32)
+    with Store(path) as store:
+        store.found("watch", "0123abcd", values)
+        store.found("watch", "0123abcd", values + 1)  # goes on with what there is
+        np.testing.assert_array_equal(store.model().values, values)
+        with pytest.raises(FedmoteError, match="application is watch, not digits"):
+            store.found("digits", "0123abcd", values)
+        with pytest.raises(FedmoteError, match="layout is 0123abcd, not ffffffff"):
+            store.found("watch", "ffffffff", values)
+
+
+def test_two_aggregators_never_share_a_store(path: Path) -> None:
+    with Store(path) as store, Store(path) as other:
+        store.claim()
+        with pytest.raises(FedmoteError, match="another aggregator"):
+            other.claim()
+        store.close()
+        other.claim()
+
+
+def test_a_store_of_a_newer_fedmote_is_left_alone(path: Path) -> None:
+    Store(path).close()
+    connection = sqlite3.connect(path)
+    connection.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
+    connection.close()
+    for read_only in (False, True):
+        with pytest.raises(FedmoteError, match="newer fedmote"):
+            Store(path, read_only)
+
+
+def test_a_migration_that_fails_leaves_the_store_as_it_was(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Store(path) as store:
+        key = store.provision("attic")
+    broken = (*MIGRATIONS, "CREATE TABLE later (number INTEGER);\nINSERT INTO nothing VALUES (1)")
+    monkeypatch.setattr("fedmote.federation.schema.MIGRATIONS", broken)
+    with pytest.raises(FedmoteError, match="nothing"):
+        Store(path)
+    monkeypatch.undo()
+    with Store(path) as store:
+        assert (
+            store.key("attic") == key
+            and store._one("SELECT 1 FROM sqlite_master WHERE name = 'later'") is None
+        )
+
+
+def test_a_file_that_is_no_store_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "letter.db"
+    path.write_text("Dear Sir or Madam, " * 100)
+    with pytest.raises(FedmoteError, match=r"letter\.db cannot be opened"):
+        Store(path)
+
+
+def test_an_unknown_version_of_the_model_is_a_key_error(path: Path) -> None:
+    with Store(path) as store:
+        store.found("watch", "0123abcd", np.zeros(5, np.float32))
+        with pytest.raises(KeyError):
+            store.model(7)

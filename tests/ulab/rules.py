@@ -1,0 +1,87 @@
+"""What the kernel relies on, said of ulab itself: true of every ulab that boards have, and of the stand-in.
+
+Run by tests/host/test_ulab_kernel.py, and on an interpreter with ulab by
+`MICROPYPATH=lib:tests/ulab:.frozen micropython tests/device/run.py rules.py`.
+"""
+
+from array import array
+
+from raising import text_of
+from ulab import numpy as np
+
+
+def _int8(values):
+    return np.frombuffer(array("b", values), dtype=np.int8)
+
+
+def test_a_view_of_a_buffer_writes_into_it():
+    numbers = array("f", [1.0, 2.0, 3.0])
+    view = np.frombuffer(memoryview(numbers)[1:], dtype=np.float)
+    view *= 2.0
+    assert list(numbers) == [1.0, 4.0, 6.0]
+    view[:] = 0.0
+    assert list(numbers) == [1.0, 0.0, 0.0]
+    text_of(ValueError, lambda: np.frombuffer(bytes(3), dtype=np.float))
+
+
+def test_slices_and_reshaped_arrays_are_views():
+    numbers = array("f", range(6))
+    matrix = np.frombuffer(numbers, dtype=np.float).reshape((2, 3))
+    row = matrix[1]
+    row += np.array([0.5])
+    assert list(numbers) == [0.0, 1.0, 2.0, 3.5, 4.5, 5.5]
+    assert matrix.shape == (2, 3) and matrix[:, 1:].shape == (2, 2)
+    text_of(ValueError, lambda: matrix.reshape((4, 2)))
+    text_of(TypeError, lambda: np.zeros((2, 2, 2)))
+
+
+def test_dot_adds_int8_products_as_floats():
+    matrix = _int8([-128] * 4 + [127] * 4).reshape((2, 4))
+    vector = _int8([-128, -128, -128, 127])
+    assert np.dot(matrix, vector).tolist() == [32896.0, -32639.0]
+    assert np.dot(matrix[:, 2:], vector[2:]).tolist() == [128.0, -127.0]
+    assert np.dot(np.array([1.0, 2.0]), matrix).tolist() == [126.0] * 4
+    assert np.dot(vector, vector) == 65281.0
+    assert np.dot(vector < 0, vector) == -384.0
+    text_of(ValueError, lambda: np.dot(matrix, matrix))
+
+
+def test_dot_is_exact_up_to_2_to_the_24():
+    total = np.dot(_int8([-128] * 1024).reshape((1, 1024)), _int8([-128] * 1024))
+    assert (total - 16777216.0)[0] == 0.0
+    total = np.dot(_int8([-128] * 1023 + [-127]).reshape((1, 1024)), _int8([-128] * 1023 + [-127]))
+    total -= 16777216.0
+    assert total[0] == -255.0
+
+
+def test_numbers_become_floats_without_loss():
+    total = np.array([8388607, -8388607, 4194303])
+    total -= np.array([8388606, -8388606, 4194302])
+    assert total.tolist() == [1.0, -1.0, 1.0]
+
+
+def test_floats_are_rounded_into_int8():
+    numbers = array("b", bytes(4))
+    view = np.frombuffer(numbers, dtype=np.int8)
+    view[:] = np.array([1.5, -2.5, -128.0, 127.0])
+    assert list(numbers) == [2, -3, -128, 127]
+
+
+def test_int8_arithmetic_wraps():
+    assert (_int8([100, -100]) * _int8([3, 3])).tolist() == [44, -44]
+    assert (_int8([100, -100]) * 255).tolist() == [25500, -25500]
+
+
+def test_clip_floor_and_comparisons():
+    numbers = np.array([-1.5, 300.0, 7.0])
+    assert np.floor(numbers).tolist() == [-2.0, 300.0, 7.0]
+    assert np.clip(numbers, -1, 127).tolist() == [-1.0, 127.0, 7.0]
+    numbers -= numbers < 0.0
+    assert numbers.tolist() == [-2.5, 300.0, 7.0]
+    assert (_int8([-128, 0, 127]) > 0).tolist() == [False, False, True]
+
+
+def test_what_ulab_lacks_is_missing():
+    for name in ("int32", "float32", "matmul", "einsum", "abs"):
+        assert not hasattr(np, name)
+    assert not hasattr(np.array([1.0]), "astype")
