@@ -76,7 +76,7 @@ class Fleet:
     def __init__(
         self, folder: Path, heap_bytes: int = HEAP_BYTES, on_line: Callable[[str, bytes], None] | None = None
     ) -> None:
-        self.folder = folder
+        self.folder = folder.resolve()  # boards have working directories of their own
         self.boards: list[VirtualBoard] = []
         self._heap_bytes = heap_bytes
         self._on_line = on_line
@@ -85,7 +85,7 @@ class Fleet:
         self._wake_read, self._wake_write = os.pipe()
         self._selector.register(self._wake_read, selectors.EVENT_READ)
         self._thread = threading.Thread(target=self._relay, name="fleet serial", daemon=True)
-        self._image = folder / "image"
+        self._image = self.folder / "image"
         shutil.rmtree(self._image, ignore_errors=True)
         image.write(self._image)
 
