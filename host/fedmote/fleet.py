@@ -66,32 +66,48 @@ def lay_out(
     start with."""
     boards = []
     for number, assignment in enumerate(assignments):
-        recording = assignment.recording.shuffled(seed)
-        settings: dict[str, str | int | float | bool] = {
-            "FEDERATION": federation,
-            "DEVICE": assignment.device,
-            "KEY": key_of(assignment.device).hex(),
-            "BROKER": broker,
-            "ROLE": assignment.role,
-            "BOARD": "virtual",
-            "SENSOR": "replay",
-            "RECORDING": "recording.rec",
-            "REPLAY_SPEED": replay_speed,
-            "RING": application.board.ring,
-            "HOLDOUT": application.board.holdout,
-            "MINIMUM": min(application.board.ring, _windows(recording, application.features.window)),
-            "SEED": seed + number,
-        }
-        boards.append(fleet.add(settings, {"model.mote": mote, "recording.rec": _bytes_of(recording)}))
+        key = key_of(assignment.device)
+        settings = settings_of(application, assignment, federation, broker, key, "virtual", seed + number)
+        settings["REPLAY_SPEED"] = replay_speed
+        files = {"model.mote": mote, "recording.rec": recording_of(assignment, seed)}
+        boards.append(fleet.add(settings, files))
     return boards
+
+
+def settings_of(
+    application: Application,
+    assignment: Assignment,
+    federation: str,
+    broker: str,
+    key: bytes,
+    board: str,
+    seed: int,
+) -> dict[str, str | int | float | bool]:
+    """Return the settings.toml of a board that replays a recording. board: its name in boards.toml."""
+    windows = _windows(assignment.recording, application.features.window)
+    return {
+        "FEDERATION": federation,
+        "DEVICE": assignment.device,
+        "KEY": key.hex(),
+        "BROKER": broker,
+        "ROLE": assignment.role,
+        "BOARD": board,
+        "SENSOR": "replay",
+        "RECORDING": "recording.rec",
+        "RING": application.board.ring,
+        "HOLDOUT": application.board.holdout,
+        "MINIMUM": min(application.board.ring, windows),
+        "SEED": seed,
+    }
+
+
+def recording_of(assignment: Assignment, seed: int) -> bytes:
+    """Return the file that the board replays, its series in an order drawn from the seed."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "recording.rec"
+        assignment.recording.shuffled(seed).write(path)
+        return path.read_bytes()
 
 
 def _windows(recording: Recording, window: int) -> int:
     return sum(len(series) // window for series in recording.series)
-
-
-def _bytes_of(recording: Recording) -> bytes:
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "recording.rec"
-        recording.write(path)
-        return path.read_bytes()

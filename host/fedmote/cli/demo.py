@@ -1,6 +1,7 @@
 """``fedmote demo``: shows the whole loop with virtual boards, live, and compares what came of it."""
 
 import json
+import logging
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -46,6 +47,7 @@ def main(
     """
     from rich.console import Console
     from rich.live import Live
+    from rich.logging import RichHandler
 
     from fedmote import demo
     from fedmote.cli import INTERRUPTED
@@ -59,6 +61,7 @@ def main(
     live: Any = nullcontext()
     listener: Any = log
     if console.is_terminal and not as_json:
+        logging.getLogger().handlers[:] = [RichHandler(console=console, show_path=False)]  # above the picture
         live = Live(view, console=console, refresh_per_second=_FRAMES_PER_S, screen=False)
         listener = view
     try:
@@ -73,6 +76,7 @@ def main(
                 listener=listener,
             )
     except demo.Interruption:
+        console.print("stopped: boards, broker and aggregator have ended")
         sys.exit(INTERRUPTED)
     if as_json:
         print(json.dumps(outcome.to_json(), indent=2))

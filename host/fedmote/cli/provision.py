@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from fedmote.boards import image
 from fedmote.errors import FedmoteError
 from fedmote.federation.broker import BrokerAddress
 from fedmote.federation.store import STATE, STORE_NAME, Device, Store
@@ -65,14 +66,7 @@ def main(
                 "ROLE": role,
                 "BOARD": board,
             }
-            print(_settings(settings))
-
-
-def _settings(settings: dict[str, str]) -> str:
-    for key, value in settings.items():
-        if not value.isprintable() or set(value) & set('"\\'):
-            raise FedmoteError(f"{key} {value!r}: a board's settings take no quotes and no backslashes")
-    return "\n".join(f'{key} = "{value}"' for key, value in settings.items())
+            print(image.settings_text(settings), end="")
 
 
 def _list(store: Store, as_json: bool) -> str:

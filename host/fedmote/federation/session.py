@@ -88,10 +88,11 @@ def compile_model(
     application: Application,
     values: NDArray[np.float32] | None = None,
     ranges: Sequence[float] | None = None,
+    kernel: str = "viper",
 ) -> bytes:
     """Return a .mote file of the application's network.
 
-    values: float32 [D], zeros when None. ranges: largest activation of each layer, 1 when None.
+    values: float32 [D], zeros when None. ranges: largest activation of each layer, 1 when None. kernel: of the board.
     """
     return compile_mlp(
         application.name,
@@ -101,6 +102,7 @@ def compile_model(
         values,
         ranges,
         application.network.input_scale,
+        kernel,
     )
 
 

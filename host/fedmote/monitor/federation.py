@@ -127,8 +127,8 @@ class FederationView:
             self._scores.append(score)
             where = "unseen boards" if event.evaluators else "held-out windows"
             self._note(
-                f"round {event.round}: {event.updates} updates from {event.samples} windows · "
-                f"model {event.version} is right on {score.accuracy:.1%} of {where}",
+                f"round {event.round}: {event.updates} updates from {event.samples} windows; "
+                f"model {event.version} scored {score.accuracy:.1%} on {where}",
                 "",
             )
 

@@ -81,10 +81,6 @@ class ndarray:  # noqa: N801 - ulab's name
         return self._data.shape
 
     @property
-    def size(self):
-        return self._data.size
-
-    @property
     def dtype(self):
         return _code_of(self._data)
 
