@@ -134,13 +134,11 @@ async def _serve(session: Session, broker: EmbeddedBroker, fleet: Fleet) -> None
 
 async def _wait(compared: "Future[Baselines]") -> Baselines:
     stop = _stop_on_signals()
-    result = asyncio.wrap_future(compared)
-    stopped = asyncio.create_task(stop.wait())
-    await asyncio.wait([result, stopped], return_when=asyncio.FIRST_COMPLETED)
-    if not result.done():
-        raise Interruption
-    stopped.cancel()
-    return result.result()
+    while not compared.done():
+        if stop.is_set():
+            raise Interruption
+        await asyncio.sleep(_LOOK_S / 10)
+    return compared.result()
 
 
 def _stop_on_signals() -> asyncio.Event:

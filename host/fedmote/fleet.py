@@ -32,10 +32,11 @@ class Assignment:
 
 
 def assign(application: Application, boards: int | None, seed: int) -> list[Assignment]:
-    """Deal the application's recordings to ``boards`` boards (all of them when None); the last ones dealt are unseen.
+    """Deal the application's recordings to ``boards`` boards (all
+    of them when None); the last ones dealt are unseen.
 
-    The application says how many stay unseen; of few boards, one. Raises FedmoteError where there are too few to learn,
-    or more than recordings.
+    The application says how many stay unseen; of few boards, one. Raises
+    FedmoteError where there are too few to learn, or more than recordings.
     """
     recordings = application.recordings()
     count = len(recordings) if boards is None else boards

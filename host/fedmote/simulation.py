@@ -1,6 +1,6 @@
-"""A federation on the host without network or processes: the boards' own learning code and bytes, driven in a loop.
+"""A federation on the host without network or processes: the boards' learning code and bytes in a loop.
 
-What it gives is what a fleet of boards with the same windows, seed and settings would reach; it measures no time.
+What it gives is what a fleet of boards with the same windows, seed and settings reach; it measures no time.
 """
 
 from array import array
@@ -28,10 +28,12 @@ from mote.train import Learner
 
 @dataclass(frozen=True)
 class Baselines:
-    """What learning gives without a federation: accuracy (0 to 1, int8 inference) on all windows of the unseen clients.
+    """What learning gives without a federation: accuracy (0 to 1, int8 inference) on all windows of the
+    unseen clients.
 
-    before: of the initial model. local: mean over learners that trained alone. centralised: of one model that trained on
-    all learners' windows. own_local: of the learners' own models on their own held-out windows, mean.
+    before: of the initial model. local: mean over learners that trained alone. centralised: of one model that
+    trained on all learners' windows. own_local: of the learners' own models on their own held-out windows,
+    mean.
     """
 
     before: float
@@ -44,9 +46,10 @@ class Baselines:
 class Result(Baselines):
     """What a federation reaches beside its baselines, and what it took.
 
-    federated: of the last global model. rounds: of the global model after each round. own_federated: of the last one on
-    the learners' own held-out windows, mean. unseen: names. uplink_bytes: of one update, see ``uplink_bytes``.
-    values: the last global model, float32 [D]. ranges: largest activation of each layer that an unseen client saw under it.
+    federated: of the last global model. rounds: of the global model after each round. own_federated: of the
+    last one on the learners' own held-out windows, mean. unseen: names. uplink_bytes: of one update, see
+    ``uplink_bytes``. values: the last global model, float32 [D]. ranges: largest activation of each layer
+    that an unseen client saw under it.
     """
 
     federated: float
@@ -67,8 +70,8 @@ def simulate(
 ) -> Result:
     """Train on every client but the ``unseen`` ones and measure on these.
 
-    rounds, codec: those of the application when None. Raises FedmoteError for an unknown client, for one with too few
-    windows, and where nobody is left to learn or to be measured.
+    rounds, codec: those of the application when None. Raises FedmoteError for an unknown client, for one with
+    too few windows, and where nobody is left to learn or to be measured.
     """
     rounds = application.training.rounds if rounds is None else rounds
     codec = codec or application.training.codec
@@ -105,7 +108,8 @@ def baselines(
     rounds: int,
     seed: int,
 ) -> Baselines:
-    """Train alone and on everything, for as many epochs as a federation of so many rounds does, from the same start.
+    """Train alone and on everything, for as many epochs as a federation of so many rounds does, from the same
+    start.
 
     Raises FedmoteError for a client with too few windows.
     """
@@ -158,7 +162,8 @@ class _Board:
     def update(
         self, values: NDArray[np.float32], number: int, form: Form
     ) -> tuple[Report, NDArray[np.float32]]:
-        """Take part in round ``number`` from these values; return what the aggregator reads out of the update's bytes."""
+        """Take part in round ``number`` from these values; return what the aggregator reads out of the
+        update's bytes."""
         self._train(values, number, self._training.epochs)
         local = self.local
         encoder = codecs.Encoder(
@@ -169,7 +174,8 @@ class _Board:
         return form.decode(wire.UPDATE, bytes(body), number)
 
     def evaluate(self, values: NDArray[np.float32]) -> Any:
-        """Return this board's report (mote.codec.Report) on a model: on all its windows, if it learns on the held-out ones."""
+        """Return this board's report (mote.codec.Report) on a model: on all its windows, if it learns on the
+        held-out ones."""
         self.local.base[:] = array("f", values)
         _drain(self.local.work(0, False, 0, 0, 0, 0, None))
         return self.local.report
@@ -215,7 +221,7 @@ def _boards(
 def _train_together(
     application: Application, boards: Sequence[_Board], initial: NDArray[np.float32], epochs: int, seed: int
 ) -> NDArray[np.float32]:
-    """Return the values after SGD on the windows that the boards train on, each normalised as on its board."""
+    """Return the values after SGD on all windows that the boards train on, normalised as on each board."""
     settings = application.training
     learner = _learner(application)
     width = application.features.width

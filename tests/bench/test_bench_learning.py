@@ -1,4 +1,4 @@
-"""``fedmote bench`` compares ways of learning, and its exit status tells whether the application keeps its word."""
+"""``fedmote bench`` compares ways of learning; its exit status tells whether an application does as promised."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,5 @@
-"""Boards for the tests of the federation: they make real messages with the device library, and learn nothing."""
+"""Boards for the tests of the federation: they make real
+messages with the device library, and learn nothing."""
 
 from array import array
 from collections.abc import Sequence

@@ -96,10 +96,10 @@ class Evil:
 
 def test_pickle_runs_nothing_but_what_rebuilds_arrays() -> None:
     content = {"X": [Evil()], "y": np.array([0]), "who": np.array([0])}
-    with pytest.raises(ValueError, match="wants builtins.eval"):
+    with pytest.raises(ValueError, match=r"wants builtins\.eval"):
         NPY.read(npy(content), 50.0)
     named = npy(0)[: npy(0).index(b"\n") + 1] + b"cnumpy.testing\nassert_equal\n(I1\nI1\ntR."
-    with pytest.raises(ValueError, match="wants numpy.testing.assert_equal"):
+    with pytest.raises(ValueError, match=r"wants numpy\.testing\.assert_equal"):
         NPY.read(named, 50.0)
 
 

@@ -1,4 +1,5 @@
-"""What a user can rely on: every update counts once, the right way or not at all, whatever links, boards and power do."""
+"""What a user can rely on: every update counts once, the right way
+or not at all, whatever links, boards and power do."""
 
 import itertools
 import json

@@ -1,4 +1,5 @@
-"""What a user can rely on: ``fedmote serve`` and ``fedmote provision`` do what their help says, and end cleanly."""
+"""What a user can rely on: ``fedmote serve`` and ``fedmote
+provision`` do what their help says, and end cleanly."""
 
 import json
 import os
@@ -218,7 +219,7 @@ def test_provision_lists_and_revokes(tmp_path: Path) -> None:
         ([], "name one device"),
         (["attic", "--revoke", "--state", "nowhere"], "no federation in nowhere"),
         (["attic", "--role", "king"], "role 'king'"),
-        (["attic", "--board", 'a"b'], "no quotes"),
+        (["attic", "--board", 'a"b'], "quotes, backslashes"),
     ],
 )
 def test_provision_explains_what_is_wrong(tmp_path: Path, arguments: list[str], message: str) -> None:

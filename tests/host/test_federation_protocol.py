@@ -141,7 +141,8 @@ def test_no_payload_whatever_breaks_the_chunk_parser(payload: bytes) -> None:
 
 def test_the_largest_manifest_fits_what_a_board_takes() -> None:
     largest = Manifest(
-        "f" * 8, 2**32 - 1, 2**32 - 1, "evaluate", LAYOUT, 2**32 - 1, "f" * 64, "float32", 1000, 1000, 1.2345e-5, 1.2345e-5,
+        "f" * 8, 2**32 - 1, 2**32 - 1, "evaluate", LAYOUT, 2**32 - 1, "f" * 64, "float32", 1000, 1000,
+        1.2345e-5, 1.2345e-5,
         86_400_000,
     )  # fmt: skip
     payload = largest.to_json()
@@ -159,8 +160,10 @@ def test_telemetry_is_reduced_to_known_keys_of_bounded_types() -> None:
 @pytest.mark.parametrize(
     "payload",
     [
-        b"", b"[]", b"\xff", b"[" * 1000, b'{"time_ms":NaN}', b'{"time_ms":1e999}', b'{"time_ms":"1"}', b'{"time_ms":true}',
-        b'{"time_ms":' + b"9" * 900 + b"}", b'{"label":["a"]}', b'{"probabilities":[' + b"0," * 200 + b"0]}", b'{"labels":[1]}',
+        b"", b"[]", b"\xff", b"[" * 1000, b'{"time_ms":NaN}', b'{"time_ms":1e999}', b'{"time_ms":"1"}',
+        b'{"time_ms":true}',
+        b'{"time_ms":' + b"9" * 900 + b"}", b'{"label":["a"]}', b'{"probabilities":[' + b"0," * 200 + b"0]}",
+        b'{"labels":[1]}',
     ],
 )  # fmt: skip
 def test_malformed_telemetry_is_refused(payload: bytes) -> None:
@@ -202,7 +205,8 @@ def test_a_password_is_never_shown() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "http://broker", "mqtt://", "mqtt://b:geheim", "mqtt://u:geheim@b:70000", "mqtt://b/path", "mqtt://[b", "mqtt://b:0"]
+    "text", ["", "http://broker", "mqtt://", "mqtt://b:geheim", "mqtt://u:geheim@b:70000", "mqtt://b/path",
+             "mqtt://[b", "mqtt://b:0"]
 )  # fmt: skip
 def test_what_is_not_a_broker_address_is_explained_without_its_secrets(text: str) -> None:
     with pytest.raises(FedmoteError, match="mqtt://host:port") as error:

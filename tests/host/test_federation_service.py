@@ -1,4 +1,5 @@
-"""What a user can rely on: over a real broker, nothing is lost while the aggregator is away, and nothing counts twice."""
+"""What a user can rely on: over a real broker, nothing is lost while
+the aggregator is away, and nothing counts twice."""
 
 import asyncio
 import json
@@ -41,7 +42,8 @@ def broker() -> Iterator[EmbeddedBroker]:
 
 
 class Device:
-    """A client of the broker that keeps what it receives. Messages are acknowledged by the broker before ``publish`` returns."""
+    """A client of the broker that keeps what it receives. Messages are
+    acknowledged by the broker before ``publish`` returns."""
 
     def __init__(self, address: BrokerAddress, *topics: str) -> None:
         self.received: dict[str, list[bytes]] = {}

@@ -1,4 +1,5 @@
-"""What a user can rely on: keys stay private and stable, what is stored survives, and files of others are left alone."""
+"""What a user can rely on: keys stay private and stable, what is
+stored survives, and files of others are left alone."""
 
 import sqlite3
 import stat

@@ -24,7 +24,8 @@ def test_every_application_has_a_card_and_a_network_that_compiles(name: str) -> 
     assert assets.path("models", name, "README.md").stat().st_size > 500
     features = vars(application.features)
     model = Model(
-        bytearray(compile_mlp(name, application.layers, application.labels, features, kernel="plain")), "plain"
+        bytearray(compile_mlp(name, application.layers, application.labels, features, kernel="plain")),
+        "plain",
     )
     assert len(model.input) == application.layers[0] and model.labels == list(application.labels)
 
@@ -82,9 +83,9 @@ def test_missing_key_is_named(section: str) -> None:
 def test_data_that_does_not_fit_the_settings_is_refused() -> None:
     changed = table()
     changed["features"]["channels"] = 5
-    with pytest.raises(FedmoteError, match="has 6 channels, model.toml says 5"):
+    with pytest.raises(FedmoteError, match=r"has 6 channels, model\.toml says 5"):
         parse(changed, "model.toml").recordings()
     changed = table()
     changed["labels"] = ["PEN", "ABD"]
-    with pytest.raises(FedmoteError, match="has label 6, model.toml 2 labels"):
+    with pytest.raises(FedmoteError, match=r"has label 6, model\.toml 2 labels"):
         parse(changed, "model.toml").recordings()

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from fedmote.models import compiler, reference
-from fedmote.models.compiler import DenseLayer, Quantisation, compile_dense, compile_mlp, initial_values, sizes
+from fedmote.models.compiler import (
+    DenseLayer,
+    Quantisation,
+    compile_dense,
+    compile_mlp,
+    initial_values,
+    sizes,
+)
 from mote.kernels import plain
 from mote.model import Model
 from mote.train import Learner

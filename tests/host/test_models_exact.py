@@ -16,15 +16,20 @@ from mote.model import Model
 tflite_micro = pytest.importorskip("tflite_micro", reason="tflite-micro has wheels for Linux x86-64 only")
 import tflite_mlp  # noqa: E402 - it needs the package above
 
-KERNELS = {"plain, signed": (plain, "plain"), "plain, offset": (plain, "viper"), "numpy, signed": (reference, "plain"),
-           "numpy, offset": (reference, "viper")}  # fmt: skip
+#: name -> kernel, and the kernel whose weight form the file gets
+KERNELS = {
+    "plain, signed": (plain, "plain"),
+    "plain, offset": (plain, "viper"),
+    "numpy, signed": (reference, "plain"),
+    "numpy, offset": (reference, "viper"),
+}
 INPUTS = 12
 
 
 def random_layers(
     random: np.random.Generator, per_channel: bool, softmax: bool
 ) -> tuple[Quantisation, list[DenseLayer]]:
-    """Return a network of random shape, weights, scales and zero points, whose activations use their range."""
+    """Return a network of random shape, weights, scales and zero points; its activations use their range."""
     given = Quantisation(float(2 ** random.uniform(-9, 1)), int(random.integers(-128, 128)))
     first, layers = given, []
     units = [int(n) for n in random.integers(1, 70, random.integers(2, 5))]

@@ -1,4 +1,5 @@
-"""The numpy kernel trains as the boards' kernel in plain Python does. (Its int8 part is compared in test_models_exact.)"""
+"""The numpy kernel trains as the boards' kernel in plain Python does. (Its int8 part is compared in
+test_models_exact.)"""
 
 from array import array
 

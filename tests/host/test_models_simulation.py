@@ -1,4 +1,4 @@
-"""The simulation gives what a fleet of boards would: their code, their bytes, the same result for the same seed."""
+"""The simulation gives what a fleet of boards would: their code, their bytes, the same for the same seed."""
 
 import hashlib
 import json
@@ -92,9 +92,9 @@ def test_uplink_bytes_are_those_that_a_board_sends(digits: Application, codec: s
     board = Participant("digits", "writer-01", bytes(32), local, Shuffle)
     body = initial_values(digits.layers, 1).tobytes()
     manifest = {
-        "protocol": 1, "run": "00000000", "round": 3, "version": 2, "phase": "train", "layout": learner.layout,
-        "size": len(body), "sha256": hashlib.sha256(body).hexdigest(), "codec": codec,
-        "epochs": 1, "batch": 4, "rate": 0.1, "decay": 0.0, "deadline_ms": 1000,
+        "protocol": 1, "run": "00000000", "round": 3, "version": 2, "phase": "train",
+        "layout": learner.layout, "size": len(body), "sha256": hashlib.sha256(body).hexdigest(),
+        "codec": codec, "epochs": 1, "batch": 4, "rate": 0.1, "decay": 0.0, "deadline_ms": 1000,
     }  # fmt: skip
     board.received(board.round_topic, json.dumps(manifest).encode(), 0)
     for index in range(wire.piece_count(len(body))):

@@ -1,4 +1,5 @@
-"""The ulab kernel on the strict stand-in under CPython, and on the real ulab where FEDMOTE_MICROPYTHON has it."""
+"""The ulab kernel on the strict stand-in under CPython, and on
+the real ulab where FEDMOTE_MICROPYTHON has it."""
 
 import os
 import subprocess

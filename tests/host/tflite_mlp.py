@@ -1,4 +1,4 @@
-"""Writes int8 multilayer perceptrons as .tflite files, so that TensorFlow Lite Micro itself can be asked what they compute."""
+"""Writes int8 multilayer perceptrons as .tflite files, to ask TensorFlow Lite Micro what they compute."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from fedmote.models.compiler import SOFTMAX_OUTPUT, DenseLayer, Quantisation
 
 
 def write(given: Quantisation, layers: Sequence[DenseLayer], softmax: bool) -> bytes:
-    """Return the .tflite file of FULLY_CONNECTED layers with fused ReLU where they have one, and a SOFTMAX if wanted."""
+    """Return the .tflite file of FULLY_CONNECTED layers with their fused ReLU, and a SOFTMAX if wanted."""
     file = _File()
     first = x = file.activation(layers[0].weights.shape[1], given)
     for layer in layers:
@@ -44,7 +44,7 @@ def write(given: Quantisation, layers: Sequence[DenseLayer], softmax: bool) -> b
 
 
 class _File:
-    """A .tflite file under construction, through the Object API of the schema that tflite-micro brings along."""
+    """A .tflite file under construction, through the Object API of tflite-micro's schema."""
 
     def __init__(self) -> None:
         self._graph = schema.SubGraphT()

@@ -1,4 +1,5 @@
-"""The main job with all its real parts: broker, aggregator process, virtual boards, and an accident in the middle."""
+"""The main job with all its real parts: broker, aggregator
+process, virtual boards, and an accident in the middle."""
 
 import json
 import os

@@ -1,4 +1,5 @@
-"""The float requantisation of the ulab kernel against the integers, where they are most likely to differ. See rules.py."""
+"""The float requantisation of the ulab kernel against the integers,
+where they are most likely to differ. See rules.py."""
 
 import network
 from ulab import numpy as np

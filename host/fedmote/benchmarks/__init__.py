@@ -1,4 +1,4 @@
-"""What ``fedmote bench`` can measure. A benchmark says what it found, shows it, and tells which demands were missed."""
+"""What ``fedmote bench`` can measure: benchmarks that show figures and tell which demands were missed."""
 
 from collections.abc import Callable
 from typing import Any, Protocol

@@ -1,4 +1,4 @@
-"""Compares learning together with learning alone and with pooling all data, on clients that nobody has learned from."""
+"""Compares learning together with learning alone and on pooled data, for clients nobody has learned from."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed

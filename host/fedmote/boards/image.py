@@ -42,10 +42,11 @@ def sources(runtime: str = "micropython") -> Iterator[tuple[Path, Path]]:
 def write(folder: Path, runtime: str = "micropython", arch: str | None = None) -> None:
     """Put every program file into ``folder``, which then looks like a board's file system.
 
-    arch: native architecture (of boards.toml) to compile for with mpy-cross, so that the board need not: MicroPython
-    only. What the interpreter starts by itself stays source. Raises FedmoteError where the compiler fails.
+    arch: native architecture (of boards.toml) to compile for with mpy-cross, so
+    that the board need not: MicroPython only. What the interpreter starts by
+    itself stays source. Raises FedmoteError where the compiler fails.
     """
-    starts = {source for source in (assets.path("firmware") / runtime).glob("*.py")}
+    starts = set((assets.path("firmware") / runtime).glob("*.py"))
     for target, source in sources(runtime):
         destination = folder / target
         destination.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""``fedmote bench``: runs a benchmark of an application and tells whether it keeps what model.toml promises."""
+"""``fedmote bench``: runs a benchmark of an application and tells whether it meets its model.toml's bar."""
 
 import json
 import sys

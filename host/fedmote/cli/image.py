@@ -33,8 +33,8 @@ def main(
 ) -> None:
     """Write a board's file system into a folder: program, model, settings with a key of its own, recording.
 
-    MicroPython files are compiled for the board's processor. Then fill in the Wi-Fi in settings.toml and copy it all
-    over; the board starts by itself.
+    MicroPython files are compiled for the board's processor. Then fill in the Wi-Fi
+    in settings.toml and copy it all over; the board starts by itself.
 
     Examples:
       fedmote image pico/ --board rpi_pico_w --broker mqtt://192.168.1.5

@@ -1,4 +1,5 @@
-"""``fedmote provision``: gives devices their keys, lists and revokes them, in the state of an aggregator, running or not."""
+"""``fedmote provision``: gives devices their keys, lists and revokes
+them, in the state of an aggregator, running or not."""
 
 import json
 from pathlib import Path
@@ -75,7 +76,8 @@ def _list(store: Store, as_json: bool) -> str:
         return json.dumps(devices, indent=2)
     lines = [f"{'device':<32}  {'state':<8}  {'role':<8}  {'up':>10}  {'down':>10}"]
     lines += [
-        f"{row['device']:<32}  {row['state']:<8}  {row['role']:<8}  {row['up_bytes']:>10}  {row['down_bytes']:>10}"
+        f"{row['device']:<32}  {row['state']:<8}  {row['role']:<8}  "
+        f"{row['up_bytes']:>10}  {row['down_bytes']:>10}"
         for row in devices
     ]
     return "\n".join(lines)

@@ -1,4 +1,5 @@
-"""``fedmote serve``: runs an application's aggregator against a broker, tells what happens and what came out."""
+"""``fedmote serve``: runs an application's aggregator against a
+broker, tells what happens and what came out."""
 
 import asyncio
 import json
@@ -52,8 +53,8 @@ def main(
 ) -> None:
     """Run the aggregator: collect updates, publish better models.
 
-    Boards must be provisioned first (fedmote provision). Stopped or killed, it goes on with the same round when it is
-    started again with the same state.
+    Boards must be provisioned first (fedmote provision). Stopped or killed, it goes
+    on with the same round when it is started again with the same state.
 
     Examples:
       fedmote serve --app watch --rounds 20

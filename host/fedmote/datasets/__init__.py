@@ -1,4 +1,4 @@
-"""Recorded data that installed packages bring along: found, checked and cut into one recording per client. No downloads."""
+"""Recorded data that installed packages bring along, cut into one recording per client. No downloads."""
 
 import gzip
 import hashlib
@@ -15,10 +15,10 @@ __all__ = ["FORMATS", "Format", "Recording", "file_of"]
 
 
 class Format(Protocol):
-    """Reads the content of a file. Its fields are the options that ``[data.options]`` of a model.toml sets."""
+    """Reads the content of a file. Its fields are the options in ``[data.options]`` of a model.toml."""
 
     def read(self, content: bytes, rate_hz: float) -> list[Recording]:
-        """Return one recording per client, in the order of their names. Raises ValueError for unfit content."""
+        """Return one recording per client, ordered by name. Raises ValueError for unfit content."""
 
 
 #: ``format`` in a model.toml -> the dataclass that reads it
@@ -26,7 +26,8 @@ FORMATS: dict[str, type[Format]] = {"series-npy": SeriesNpy, "csv-blocks": CsvBl
 
 
 def file_of(package: str, module: str, file: str, sha256: str) -> bytes:
-    """Return the content of ``file`` inside an installed package, without importing it, unpacked where it ends in .gz.
+    """Return the content of ``file`` inside an installed package, without importing it, unpacked where it
+    ends in .gz.
 
     package: what pip installs. module: the folder's name in Python. sha256: of the file as it is installed.
     Raises FedmoteError where the package or the file is missing, or where its SHA-256 is another.

@@ -11,15 +11,15 @@ from fedmote.datasets.recording import Recording
 class CsvBlocks:
     """Comma-separated rows; each is a series of one reading.
 
-    starts: number of the first row of each client, ascending from 0. client_name: format of a client's name by its
-    number, from 1 on.
+    starts: number of the first row of each client, ascending from 0. client_name: format of a client's name
+    by its number, from 1 on.
     """
 
     starts: tuple[int, ...]
     client_name: str
 
     def read(self, content: bytes, rate_hz: float) -> list[Recording]:
-        """Return one recording per client, in the order of the rows. Raises ValueError for unfit content or starts."""
+        """Return one recording per client, ordered by row. Raises ValueError for unfit content or starts."""
         table = np.loadtxt(content.decode("ascii").splitlines(), delimiter=",", dtype=np.float32, ndmin=2)
         ends = [*self.starts[1:], len(table)]
         if (

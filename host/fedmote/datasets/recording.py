@@ -1,4 +1,4 @@
-"""What one client's sensor gave: labelled series of readings, and the file from which a board replays them."""
+"""What one client's sensor gave: labelled series of readings, and the file that a board replays."""
 
 import struct
 from dataclasses import dataclass, replace
@@ -15,7 +15,8 @@ _VERSION = 1
 
 @dataclass(frozen=True)
 class Recording:
-    """One client's series. client: a valid device name. labels: uint8 [S]. series: S arrays, float32 [readings, channels].
+    """One client's series. client: a valid device name. labels: uint8 [S]. series: S arrays, float32
+    [readings, channels].
 
     Raises ValueError for a name that no device may have, and where labels and series do not fit each other.
     """
@@ -46,7 +47,7 @@ class Recording:
         return sum(map(len, self.series))
 
     def shuffled(self, seed: int) -> "Recording":
-        """Return the recording with its series in another order, so that a board does not meet one class after the other."""
+        """Return the recording with its series in another order, so that a board meets the classes mixed."""
         order = list(range(len(self.series)))
         Random(f"{seed} {self.client}").shuffle(order)
         return replace(self, labels=self.labels[order], series=[self.series[n] for n in order])

@@ -1,4 +1,4 @@
-"""Series of different lengths in a pickled numpy dictionary. The pickle is taken apart without running what it names."""
+"""Series of different lengths in a pickled numpy dictionary, read without running what the pickle names."""
 
 import codecs
 import io
@@ -16,8 +16,8 @@ from fedmote.datasets.recording import Recording
 class SeriesNpy:
     """A .npy file that holds one dictionary.
 
-    series, label, client: its keys for the list of arrays [readings, channels], the label numbers [S] and the client
-    numbers [S]. client_name: format of a client's name by its number.
+    series, label, client: its keys for the list of arrays [readings, channels], the label numbers [S] and the
+    client numbers [S]. client_name: format of a client's name by its number.
     """
 
     series: str
@@ -26,7 +26,7 @@ class SeriesNpy:
     client_name: str
 
     def read(self, content: bytes, rate_hz: float) -> list[Recording]:
-        """Return one recording per client, by ascending number. Raises ValueError for unfit or unsafe content."""
+        """Return one recording per client, by number. Raises ValueError for unfit or unsafe content."""
         table = _unpickle(content)
         try:
             series, labels, clients = table[self.series], np.asarray(table[self.label]), table[self.client]
@@ -60,7 +60,7 @@ def _unpickle(content: bytes) -> Any:
 
 
 def _bytes_of(text: str, encoding: str) -> bytes:
-    """Undo how Python 2's byte strings are written by protocol 2, and nothing else that ``_codecs.encode`` could do."""
+    """Stands for ``_codecs.encode``, with which protocol 2 writes bytes, and does nothing else of it."""
     if encoding != "latin1":
         raise pickle.UnpicklingError(f"text in encoding {encoding!r}, only latin1 is admitted")
     return codecs.latin_1_encode(text)[0]

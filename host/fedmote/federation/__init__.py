@@ -1,1 +1,2 @@
-"""The aggregator's side of federated learning: broker, wire, store, rules, rounds and the service around them."""
+"""The aggregator's side of federated learning: broker, wire,
+store, rules, rounds and the service around them."""

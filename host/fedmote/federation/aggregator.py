@@ -1,4 +1,5 @@
-"""The aggregator without a transport: messages in, messages out, everything that counts in the store in between."""
+"""The aggregator without a transport: messages in, messages out,
+everything that counts in the store in between."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -44,11 +45,12 @@ _REPEAT_S = 1.0  # a body of many pieces that comes again is answered once in th
 
 
 class Aggregator:
-    """Runs the rounds of one federation on ``store``, which must have been founded (store.found) with the plan's layout.
+    """Runs the rounds of one federation on ``store``, which must have
+    been founded (store.found) with the plan's layout.
 
-    clock: seconds, monotonic. ``listeners`` are called with every Event, after what it tells is on disk.
-    An exception out of a method leaves the store as it was before the call; the object is of no more use then.
-    Raises FedmoteError where store and plan do not fit.
+    clock: seconds, monotonic. ``listeners`` are called with every Event, after what it tells is on
+    disk. An exception out of a method leaves the store as it was before the call; the object is of
+    no more use then. Raises FedmoteError where store and plan do not fit.
     """
 
     def __init__(
@@ -96,7 +98,8 @@ class Aggregator:
         return self._finish()
 
     def handle(self, messages: Sequence[tuple[str, bytes]]) -> list[Outgoing]:
-        """Take (topic, payload) pairs in one transaction and return what to publish; then they may be acknowledged."""
+        """Take (topic, payload) pairs in one transaction and return
+        what to publish; then they may be acknowledged."""
         with self.store.transaction():
             for topic, payload in messages:
                 self._take(topic, payload)
@@ -165,7 +168,8 @@ class Aggregator:
             raise
 
     def _check_chunk(self, device: str, number: int, kind: int, total: int) -> Form:
-        """Refuse, before anything is stored, what can never count; return the form that the body must have."""
+        """Refuse, before anything is stored, what can never
+        count; return the form that the body must have."""
         manifest = self._manifest
         if manifest is None or number != manifest.round:
             raise Refusal(Reason.ROUND, answer=True)
@@ -292,7 +296,8 @@ class Aggregator:
         )
 
     def _aggregate(self, manifest: Manifest, base: Model, updates: list[Accepted]) -> NDArray[np.float32]:
-        """Return the new model, float32 [D]: deltas in the order of the devices' names, so that arrival does not matter."""
+        """Return the new model, float32 [D]: deltas in the order of the
+        devices' names, so that arrival does not matter."""
         rule = RULES[self.plan.rule](len(base.values))
         form = self.plan.form(manifest.codec)
         samples = {one.device: one.report.samples for one in updates}
@@ -302,7 +307,8 @@ class Aggregator:
         return (base.values + rule.result()).astype(np.float32)
 
     def _measure_ranges(self, version: int, accepted: list[Accepted]) -> None:
-        """Store the mean of the reported ranges, weighted by samples: one odd board must not stretch everybody's scales."""
+        """Store the mean of the reported ranges, weighted by samples: one
+        odd board must not stretch everybody's scales."""
         reports = [one.report for one in accepted if one.report.evaluated and one.report.ranges]
         if reports:
             weights = [report.evaluated for report in reports]

@@ -1,4 +1,5 @@
-"""What boards send: the body of an update or an evaluation, checked and turned into arrays. It knows no store and no rounds."""
+"""What boards send: the body of an update or an evaluation, checked and
+turned into arrays. It knows no store and no rounds."""
 
 import hmac
 from dataclasses import dataclass
@@ -46,7 +47,8 @@ class Form:
     def decode(self, kind: int, body: bytes, version: int) -> tuple[Report, NDArray[np.float32]]:
         """Return report and delta, float32 [D] (empty for an evaluation), of a body without its tag.
 
-        version: the model that the round starts from. Raises Refusal(answer=True): LENGTH, SHAPE, VERSION, NOT_FINITE, BOUNDS.
+        version: the model that the round starts from. Raises
+        Refusal(answer=True): LENGTH, SHAPE, VERSION, NOT_FINITE, BOUNDS.
         """
         if len(body) + wire.TAG_BYTES != self.length(kind):
             raise Refusal(Reason.LENGTH, answer=True)

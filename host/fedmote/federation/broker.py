@@ -29,7 +29,8 @@ class BrokerAddress:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read ``mqtt://host``, ``mqtts://user:password@host:port`` and the like; bare ``host:port`` means mqtt.
+        """Read ``mqtt://host``, ``mqtts://user:password@host:port`` and
+        the like; bare ``host:port`` means mqtt.
 
         Raises FedmoteError for anything else.
         """
@@ -69,7 +70,8 @@ class BrokerAddress:
 
 
 class EmbeddedBroker:
-    """A broker on this machine's loopback address, as a context manager; it ends with the process that started it.
+    """A broker on this machine's loopback address, as a context
+    manager; it ends with the process that started it.
 
     port: where it listens, any free port when None. Retained messages and sessions live in its memory only.
     Raises FedmoteError on entry where the port is taken or the broker does not start.

@@ -1,4 +1,5 @@
-"""What an aggregator tells whoever looks on: small records, in the order in which things happened. Nothing is decided by them."""
+"""What an aggregator tells whoever looks on: small records, in the
+order in which things happened. Nothing is decided by them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,7 +10,8 @@ from fedmote.federation.bodies import Report
 
 @dataclass(frozen=True)
 class Score:
-    """How good a version is by the boards that evaluated it, weighted by their samples. loss: mean, nats. accuracy: 0 to 1."""
+    """How good a version is by the boards that evaluated it, weighted by
+    their samples. loss: mean, nats. accuracy: 0 to 1."""
 
     boards: int
     samples: int
@@ -30,7 +32,8 @@ class Score:
 
 @dataclass(frozen=True)
 class RoundStarted:
-    """A round was announced. version: the model it starts from. expected: boards that are online with its layout."""
+    """A round was announced. version: the model it starts from.
+    expected: boards that are online with its layout."""
 
     round: int
     phase: str
@@ -68,7 +71,8 @@ class Refused:
 
 @dataclass(frozen=True)
 class RoundExtended:
-    """A deadline passed with too few answers: the round waits for another one. missing: expected boards without receipt."""
+    """A deadline passed with too few answers: the round waits for
+    another one. missing: expected boards without receipt."""
 
     round: int
     updates: int
@@ -80,7 +84,8 @@ class RoundExtended:
 class RoundClosed:
     """A round has ended. version: the one it started from, which ``learners`` and ``evaluators`` scored.
 
-    new_version: the one made of its updates, the same where the round only evaluated. samples: behind the updates.
+    new_version: the one made of its updates, the same where the
+    round only evaluated. samples: behind the updates.
     """
 
     round: int

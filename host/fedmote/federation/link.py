@@ -1,4 +1,5 @@
-"""The MQTT connection of the aggregator: paho-mqtt in its own thread, an asyncio queue in ours. It reads no payload."""
+"""The MQTT connection of the aggregator: paho-mqtt in its own
+thread, an asyncio queue in ours. It reads no payload."""
 
 import asyncio
 import logging
@@ -35,7 +36,8 @@ class Arrived:
 
 
 class Link:
-    """A persistent session (QoS 1, acknowledged by hand) at a broker. All methods are for the thread of the event loop.
+    """A persistent session (QoS 1, acknowledged by hand) at a
+    broker. All methods are for the thread of the event loop.
 
     client_id: what the broker knows the session by. filters: (topic filter, QoS) to subscribe to.
     """
@@ -73,7 +75,8 @@ class Link:
             ) from None
         except OSError as error:
             raise FedmoteError(
-                f"no broker answers at {address} ({error.strerror or error}): start one there, check --broker, "
+                f"no broker answers at {address} ({error.strerror or error}): "
+                "start one there, check --broker, "
                 "or leave --broker out for the embedded one"
             ) from None
         self._client.loop_start()
@@ -89,7 +92,8 @@ class Link:
             raise
 
     async def receive(self, limit: int, timeout_s: float) -> list[Arrived]:
-        """Return what has arrived, at most ``limit`` messages; an empty list after ``timeout_s`` without any."""
+        """Return what has arrived, at most ``limit`` messages; an
+        empty list after ``timeout_s`` without any."""
         try:
             batch = [await asyncio.wait_for(self._queue.get(), timeout_s)]
         except TimeoutError:
@@ -99,7 +103,8 @@ class Link:
         return batch
 
     def renewed(self) -> bool:
-        """Tell, once, that there is a new connection: what the broker is to retain must be published again."""
+        """Tell, once, that there is a new connection: what the
+        broker is to retain must be published again."""
         renewed, self._renewed = self._renewed, False
         return renewed
 
@@ -111,7 +116,8 @@ class Link:
                 self._client.ack(message.identifier, message.qos)
 
     def publish(self, outgoing: list[Outgoing]) -> None:
-        """Publish with QoS 1. Without a connection it is let go: ``renewed`` will ask for all that matters."""
+        """Publish with QoS 1. Without a connection it is let go:
+        ``renewed`` will ask for all that matters."""
         if not self.connected:
             return
         self._unsent = [info for info in self._unsent if not info.is_published()]

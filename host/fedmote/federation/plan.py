@@ -1,4 +1,5 @@
-"""What a federation is to do: network, hyper-parameters and how rounds end. Data only; aggregator.py acts on it."""
+"""What a federation is to do: network, hyper-parameters and how
+rounds end. Data only; aggregator.py acts on it."""
 
 from dataclasses import dataclass
 
@@ -16,10 +17,12 @@ _DAY_S = 24 * 3600
 
 @dataclass(frozen=True)
 class Plan:
-    """layout: 8 hexadecimal digits. sizes: values of each trainable tensor. range_count: activation ranges that boards report.
+    """layout: 8 hexadecimal digits. sizes: values of each trainable
+    tensor. range_count: activation ranges that boards report.
 
-    codec: how deltas travel. epochs, batch, rate, decay: local SGD. minimum: learners that the first round waits for and
-    updates that a round needs. rounds: how many rounds train, 0 for no end. Raises FedmoteError for values that cannot be.
+    codec: how deltas travel. epochs, batch, rate, decay: local SGD. minimum: learners that
+    the first round waits for and updates that a round needs. rounds: how many rounds train,
+    0 for no end. Raises FedmoteError for values that cannot be.
     """
 
     layout: str

@@ -1,4 +1,5 @@
-"""Topics, manifests, receipts and chunks as the aggregator sees them; bodies.py has what the chunks add up to.
+"""Topics, manifests, receipts and chunks as the aggregator sees
+them; bodies.py has what the chunks add up to.
 
 docs/protocol.md is the contract, mote.wire holds what both sides share.
 """
@@ -66,7 +67,8 @@ class Topic:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a round asks of the boards. Fields as in docs/protocol.md; ``layout`` and ``run`` are 8 hexadecimal digits."""
+    """What a round asks of the boards. Fields as in docs/protocol.md;
+    ``layout`` and ``run`` are 8 hexadecimal digits."""
 
     run: str
     round: int

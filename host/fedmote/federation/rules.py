@@ -1,4 +1,5 @@
-"""Aggregation rules: how the deltas of a round become one. Pure arithmetic in O(D) memory; it knows no boards and no store."""
+"""Aggregation rules: how the deltas of a round become one. Pure
+arithmetic in O(D) memory; it knows no boards and no store."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -18,10 +19,11 @@ class Rule(Protocol):
 
 
 class FederatedAveraging:
-    """The mean of the deltas weighted by samples: FedAvg, McMahan et al. 2017 (Communication-Efficient Learning of Deep
-    Networks from Decentralized Data, AISTATS), in the form of deltas.
+    """The mean of the deltas weighted by samples: FedAvg, McMahan et al. 2017 (Communication-Efficient
+    Learning of Deep Networks from Decentralized Data, AISTATS), in the form of deltas.
 
-    size: D. The sum is kept in float64, so the deltas must come in a fixed order where the result is to be the same to the bit.
+    size: D. The sum is kept in float64, so the deltas must come in a
+    fixed order where the result is to be the same to the bit.
     """
 
     def __init__(self, size: int) -> None:
@@ -29,7 +31,8 @@ class FederatedAveraging:
         self._weight = 0.0
 
     def add(self, delta: NDArray[np.float32], weight: float) -> None:
-        """Take one delta, float32 [D], with the number of samples behind it. Raises ValueError for a weight of 0 or less."""
+        """Take one delta, float32 [D], with the number of samples
+        behind it. Raises ValueError for a weight of 0 or less."""
         if not weight > 0:
             raise ValueError(f"weight {weight}: a delta weighs as much as the samples behind it, at least 1")
         self._sum += weight * delta.astype(np.float64)

@@ -1,4 +1,4 @@
-"""The tables of the aggregator's store, as a list of migrations: a released script is never edited, a new one is appended."""
+"""The tables of the aggregator's store, a list of migrations: released ones are never edited."""
 
 import sqlite3
 
@@ -21,7 +21,8 @@ MIGRATIONS = (
         down_bytes INTEGER NOT NULL DEFAULT 0
     ) WITHOUT ROWID;
 
-    -- "values" holds all trainable values, little-endian float32; ranges likewise, one of each layer, as boards measured them
+    -- "values" holds all trainable values, little-endian float32;
+    -- ranges likewise, one of each layer, as boards measured them.
     CREATE TABLE models (
         version INTEGER PRIMARY KEY,
         "values" BLOB NOT NULL,
@@ -39,7 +40,8 @@ MIGRATIONS = (
         ended REAL
     );
 
-    -- The one body that a device is sending. Nothing in it is trusted before it is complete and its tag is checked.
+    -- The one body that a device is sending. Nothing in it is trusted before it is
+    -- complete and its tag is checked.
     CREATE TABLE partials (
         device TEXT PRIMARY KEY REFERENCES devices,
         round INTEGER NOT NULL,
@@ -103,7 +105,10 @@ def migrate(connection: sqlite3.Connection, name: str) -> None:
 
 
 def check(connection: sqlite3.Connection, name: str) -> int:
-    """Return how many migrations the database has seen. Raises FedmoteError where they are more than are known."""
+    """Return how many migrations the database has seen.
+
+    Raises FedmoteError where they are more than are known.
+    """
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if version > len(MIGRATIONS):
         raise FedmoteError(

@@ -1,4 +1,5 @@
-"""Runs an aggregator on an MQTT broker until it has finished or is told to stop. What messages mean is aggregator.py's."""
+"""Runs an aggregator on an MQTT broker until it has finished or is
+told to stop. What messages mean is aggregator.py's."""
 
 import asyncio
 import sqlite3
@@ -16,8 +17,9 @@ _TICK_S = 0.2
 async def serve(aggregator: Aggregator, address: BrokerAddress, stop: asyncio.Event) -> None:
     """Return when the plan is done and published, or soon after ``stop`` is set.
 
-    A message is acknowledged after the transaction that took it, so one that came while nobody served, or whose
-    transaction was lost, comes again. Raises FedmoteError where the broker cannot be used or the store fails.
+    A message is acknowledged after the transaction that took it, so one that came
+    while nobody served, or whose transaction was lost, comes again. Raises
+    FedmoteError where the broker cannot be used or the store fails.
     """
     link = Link(address, f"fedmote-{aggregator.federation}-aggregator", filters(aggregator.federation))
     await link.open()

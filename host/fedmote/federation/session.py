@@ -1,4 +1,5 @@
-"""From an application to a federation and back: its plan, its initial model, its store, and the model that came out."""
+"""From an application to a federation and back: its plan, its
+initial model, its store, and the model that came out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,17 +30,20 @@ class Overrides:
 
 @dataclass(frozen=True)
 class Files:
-    """Where an exported model lies: ``weights`` an .npz of the float32 tensors, ``model`` a .mote for boards."""
+    """Where an exported model lies: ``weights`` an .npz of the
+    float32 tensors, ``model`` a .mote for boards."""
 
     weights: Path
     model: Path
 
 
 class Session:
-    """An application's federation on a folder. A context manager that holds the store; ``aggregator`` is ready to serve.
+    """An application's federation on a folder. A context manager that
+    holds the store; ``aggregator`` is ready to serve.
 
-    state: folder of the store, made where it is missing; what is in it goes on. seed: of the initial model.
-    Raises FedmoteError where the folder belongs to another application or another aggregator is at work on it.
+    state: folder of the store, made where it is missing; what is in it goes on.
+    seed: of the initial model. Raises FedmoteError where the folder belongs to
+    another application or another aggregator is at work on it.
     """
 
     def __init__(
@@ -63,7 +67,8 @@ class Session:
         self.store.close()
 
     def export(self) -> Files:
-        """Write the newest global model into the state folder, as .npz and as .mote, and return where it is."""
+        """Write the newest global model into the state folder, as
+        .npz and as .mote, and return where it is."""
         model = self.store.model()
         compiled = compile_model(self.application, model.values, model.ranges or self.store.newest_ranges())
         files = Files(*(self.state / f"model-v{model.version}.{suffix}" for suffix in ("npz", "mote")))
@@ -73,7 +78,8 @@ class Session:
 
 
 def plan_of(application: Application, overrides: Overrides) -> Plan:
-    """Return the plan that an application's model.toml asks for. Raises FedmoteError for values that cannot be."""
+    """Return the plan that an application's model.toml asks for.
+    Raises FedmoteError for values that cannot be."""
     learner = Learner(BoardModel(bytearray(compile_model(application)), "plain"))
     training = application.training
     chosen = {name: value for name, value in vars(overrides).items() if value is not None}
@@ -92,7 +98,8 @@ def compile_model(
 ) -> bytes:
     """Return a .mote file of the application's network.
 
-    values: float32 [D], zeros when None. ranges: largest activation of each layer, 1 when None. kernel: of the board.
+    values: float32 [D], zeros when None. ranges: largest activation
+    of each layer, 1 when None. kernel: of the board.
     """
     return compile_mlp(
         application.name,

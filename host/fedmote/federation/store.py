@@ -1,4 +1,5 @@
-"""What the aggregator must not forget, in one SQLite file: keys, models, rounds, what boards sent. It decides nothing."""
+"""What the aggregator must not forget, in one SQLite file: keys,
+models, rounds, what boards sent. It decides nothing."""
 
 import fcntl
 import os
@@ -29,7 +30,8 @@ _BUSY_S = 10
 
 @dataclass(frozen=True)
 class Device:
-    """A provisioned device. The bytes are those of updates and of models and receipts, topics and headers included."""
+    """A provisioned device. The bytes are those of updates and of
+    models and receipts, topics and headers included."""
 
     device: str
     revoked: bool
@@ -42,7 +44,8 @@ class Device:
 
 @dataclass(frozen=True)
 class Model:
-    """One version of the global model. values: float32 [D]. ranges: largest activation of each layer, None if unmeasured."""
+    """One version of the global model. values: float32 [D]. ranges:
+    largest activation of each layer, None if unmeasured."""
 
     version: int
     values: NDArray[np.float32]
@@ -66,7 +69,8 @@ class Partial:
 
 @dataclass(frozen=True)
 class Accepted:
-    """A body that counts: who sent it, as what, and what it says. up_bytes: its messages, topics and headers included."""
+    """A body that counts: who sent it, as what, and what it says.
+    up_bytes: its messages, topics and headers included."""
 
     device: str
     kind: int
@@ -77,10 +81,11 @@ class Accepted:
 
 
 class Store:
-    """The store at ``path``, made where it is missing. One aggregator writes, others may read or provision meanwhile.
+    """The store at ``path``, made where it is missing. One
+    aggregator writes, others may read or provision meanwhile.
 
-    What a transaction wrote survives a power loss (WAL with synchronous=FULL: an acknowledged update is never lost).
-    read_only: for onlookers; the file must exist. Raises FedmoteError where it cannot be opened.
+    What a transaction wrote survives a power loss (WAL with synchronous=FULL: an acknowledged update is never
+    lost). read_only: for onlookers; the file must exist. Raises FedmoteError where it cannot be opened.
     """
 
     def __init__(self, path: Path, read_only: bool = False) -> None:
@@ -126,7 +131,8 @@ class Store:
             self._lock = None
 
     def claim(self) -> None:
-        """Become the only aggregator on this store until it is closed. Raises FedmoteError where another one is."""
+        """Become the only aggregator on this store until it is
+        closed. Raises FedmoteError where another one is."""
         lock = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -185,7 +191,8 @@ class Store:
         with self.transaction():
             self._run(
                 "INSERT INTO devices (device, key, created) VALUES (?, ?, ?) ON CONFLICT DO UPDATE "
-                "SET key = excluded.key, created = excluded.created, revoked = NULL WHERE revoked IS NOT NULL",
+                "SET key = excluded.key, created = excluded.created, revoked = NULL "
+                "WHERE revoked IS NOT NULL",
                 device,
                 secrets.token_bytes(wire.KEY_BYTES),
                 time.time(),
@@ -222,7 +229,8 @@ class Store:
     def set_presence(self, device: str, online: bool, role: str | None, layout: str | None) -> None:
         """Note what a status says; None leaves role or layout as last told."""
         self._run(
-            "UPDATE devices SET online = ?, role = coalesce(?, role), layout = coalesce(?, layout) WHERE device = ?",
+            "UPDATE devices SET online = ?, role = coalesce(?, role), layout = coalesce(?, layout) "
+            "WHERE device = ?",
             online,
             role,
             layout,
@@ -279,7 +287,8 @@ class Store:
         return None if row is None else _tuple(row[0])
 
     def model(self, version: int | None = None) -> Model:
-        """Return a version of the global model, the newest one by default. Raises KeyError for an unknown version."""
+        """Return a version of the global model, the newest one by
+        default. Raises KeyError for an unknown version."""
         row = self._one(
             'SELECT version, "values", sha256, ranges FROM models WHERE version = coalesce(?, version) '
             "ORDER BY version DESC LIMIT 1",
@@ -399,10 +408,14 @@ class Store:
 
 
 _OPEN = "SELECT number FROM rounds WHERE ended IS NULL"
-_DEVICES = "SELECT device, revoked IS NOT NULL, online, role, layout, up_bytes, down_bytes FROM devices ORDER BY device"
+_DEVICES = (
+    "SELECT device, revoked IS NOT NULL, online, role, layout, up_bytes, down_bytes "
+    "FROM devices ORDER BY device"
+)
 _HEAD = 5  # columns before those of the report
 _REPORTS = (
-    "SELECT device, kind, counter, role, up_bytes, version, samples, evaluated, loss, accuracy, training_loss, ranges "
+    "SELECT device, kind, counter, role, up_bytes, version, samples, evaluated, "
+    "loss, accuracy, training_loss, ranges "
     "FROM reports WHERE round = ? ORDER BY device"
 )
 

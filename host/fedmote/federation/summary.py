@@ -10,7 +10,8 @@ from mote import wire
 
 
 def summarise(store: Store) -> dict[str, Any]:
-    """Return a JSON-ready summary: rounds with the scores of the version that each started from, devices, refusals."""
+    """Return a JSON-ready summary: rounds with the scores of the
+    version that each started from, devices, refusals."""
     numbers = [(*row, store.accepted(row[0])) for row in store.rounds()]
     accepted = [one for *_, group in numbers for one in group]
     return {
@@ -52,6 +53,7 @@ def _score(group: list[Accepted], role: str) -> dict[str, Any] | None:
 
 
 def _updates(device: str, accepted: list[Accepted]) -> dict[str, int]:
-    """Return how many updates of a device count, and the bytes of one on its way up, topics and headers included."""
+    """Return how many updates of a device count, and the bytes of
+    one on its way up, topics and headers included."""
     sizes = [one.up_bytes for one in accepted if one.device == device and one.kind == wire.UPDATE]
     return {"updates": len(sizes), "update_bytes": max(sizes, default=0)}

@@ -1,4 +1,5 @@
-"""Statuses and telemetry: JSON from boards that nobody vouches for, reduced to known keys of bounded types and lengths."""
+"""Statuses and telemetry: JSON from boards that nobody vouches for,
+reduced to known keys of bounded types and lengths."""
 
 import json
 from collections.abc import Callable
@@ -28,7 +29,8 @@ def parse_status(payload: bytes) -> dict[str, Any]:
 
 
 def parse_telemetry(payload: bytes) -> dict[str, Any]:
-    """Return the keys of one telemetry line that docs/protocol.md names. Raises Refusal: OVERSIZE or MALFORMED."""
+    """Return the keys of one telemetry line that docs/protocol.md
+    names. Raises Refusal: OVERSIZE or MALFORMED."""
     return _parse(payload, _TELEMETRY)
 
 

@@ -1,4 +1,4 @@
-"""What an application is: the content of its models/<name>/model.toml, checked. It trains and compiles nothing."""
+"""What an application is: its models/<name>/model.toml, checked. Nothing is trained or compiled here."""
 
 import tomllib
 from dataclasses import dataclass
@@ -63,7 +63,8 @@ class Training:
 
 @dataclass(frozen=True)
 class Board:
-    """ring: windows that a board keeps. holdout: every how many-th is never trained on. minimum: windows to take part."""
+    """ring: windows that a board keeps. holdout: every how many-th is never trained on. minimum: windows to
+    take part."""
 
     ring: int = between(2, 65535)
     holdout: int = between(2, 65535)
@@ -72,7 +73,8 @@ class Board:
 
 @dataclass(frozen=True)
 class Bar:
-    """What ``fedmote bench`` demands. federated: accuracy on unseen clients. gap: to centralised training. ratio: int8 to float32 bytes."""
+    """What ``fedmote bench`` demands. federated: accuracy on unseen clients. gap: to centralised training.
+    ratio: int8 to float32 bytes."""
 
     federated: float = between(0, 1)
     ratio: float = between(0, 1)
@@ -97,7 +99,8 @@ class Application:
 
     @classmethod
     def load(cls, name: str) -> "Application":
-        """Read and check models/<name>/model.toml. Raises FedmoteError that names the file, the key and the value."""
+        """Read and check models/<name>/model.toml. Raises FedmoteError naming the file, the key and the
+        value."""
         if name not in names():
             raise FedmoteError(f"application {name!r} is unknown, choose one of: {', '.join(names())}")
         path = assets.path("models", name, "model.toml")
@@ -116,7 +119,8 @@ class Application:
         return [self.features.width, *self.network.hidden, len(self.labels)]
 
     def recordings(self) -> list[Recording]:
-        """Return every client's recording. Raises FedmoteError where the data is missing or does not fit model.toml."""
+        """Return every client's recording. Raises FedmoteError where the data is missing or does not fit
+        model.toml."""
         data = self.data
         content = datasets.file_of(data.package, data.module, data.file, data.sha256)
         try:
@@ -126,11 +130,13 @@ class Application:
         for recording in recordings:
             if recording.channels != self.features.channels:
                 raise FedmoteError(
-                    f"{self.name}: {data.file} has {recording.channels} channels, model.toml says {self.features.channels}"
+                    f"{self.name}: {data.file} has {recording.channels} channels, "
+                    f"model.toml says {self.features.channels}"
                 )
             if recording.labels.max() >= len(self.labels):
                 raise FedmoteError(
-                    f"{self.name}: {data.file} has label {recording.labels.max()}, model.toml {len(self.labels)} labels"
+                    f"{self.name}: {data.file} has label {recording.labels.max()}, "
+                    f"model.toml {len(self.labels)} labels"
                 )
         return recordings
 
@@ -141,7 +147,8 @@ def names() -> list[str]:
 
 
 def parse(table: dict[str, Any], where: str) -> Application:
-    """Return the application that a parsed model.toml describes. where: its path, for messages. Raises FedmoteError."""
+    """Return the application that a parsed model.toml describes. where: its path, for messages. Raises
+    FedmoteError."""
     table = dict(table)
     sections: dict[str, Any] = {}
     options: Any = {}

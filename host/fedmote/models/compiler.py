@@ -1,4 +1,4 @@
-"""Writes .mote files: int8 networks laid out so that a board runs them in place. docs/mote-format.md has the bytes."""
+"""Writes .mote files: int8 networks that a board runs in place. docs/mote-format.md has the bytes."""
 
 import json
 import struct
@@ -58,8 +58,8 @@ SOFTMAX_OUTPUT = Quantisation(1 / 256, -128)
 class DenseLayer:
     """A FULLY_CONNECTED layer as a .tflite holds it.
 
-    weights: int8 [N, K]. bias: int32 [N], of scale input * weight. weight_scales: float32 [1], or [N] for one per output.
-    output: of the N values. relu: whether a ReLU is fused.
+    weights: int8 [N, K]. bias: int32 [N], of scale input * weight. weight_scales: float32 [1], or [N] for one
+    per output. output: of the N values. relu: whether a ReLU is fused.
     """
 
     weights: NDArray[np.int8]
@@ -82,9 +82,11 @@ def compile_mlp(
 ) -> bytes:
     """Return the .mote file of a multilayer perceptron with ReLU and a softmax over the classes.
 
-    layers: units, inputs first. features: settings for lib/mote/features.py. values: float32 [D] in the order of
-    ``sizes``, zeros when None. ranges: largest activation of each layer, the class scores' last, as boards report them.
-    kernel: the one that the board will use. frozen: how many layers, from the input on, a board may not train.
+    layers: units, inputs first. features: settings for lib/mote/features.py. values: float32 [D] in the order
+    of ``sizes``, zeros when None. ranges: largest activation of each layer, the class scores' last, as boards
+    report them. kernel: the one that the board will use. frozen: how many layers, from the input on, a board
+    may not train.
+
     Raises ValueError where these do not fit each other.
     """
     if values is None:
@@ -107,12 +109,12 @@ def compile_mlp(
 
 
 def sizes(layers: Sequence[int]) -> list[int]:
-    """Return the number of values of every trainable tensor: weights [N, K], then bias [N], layer by layer."""
+    """Return the number of values of every trainable tensor: weights [N, K], bias [N], layer by layer."""
     return [size for columns, rows in pairwise(layers) for size in (rows * columns, rows)]
 
 
 def initial_values(layers: Sequence[int], seed: int) -> NDArray[np.float32]:
-    """Return float32 [D] to start learning from: normal weights of deviation sqrt(2 / K) (He et al. 2015), zero bias."""
+    """Return float32 [D] to start from: zero bias, normal weights of deviation sqrt(2/K) (He et al. 2015)."""
     random = np.random.default_rng(seed)
     parts: list[NDArray[np.float64]] = []
     for columns, rows in pairwise(layers):
@@ -123,7 +125,7 @@ def initial_values(layers: Sequence[int], seed: int) -> NDArray[np.float32]:
 def quantise_dense(
     weights: NDArray[np.float32], bias: NDArray[np.float32], span: float, given: Quantisation, relu: bool
 ) -> DenseLayer:
-    """Return a float layer in int8, with the rounding of lib/mote/train.py, so that board and host write the same bytes.
+    """Return a float layer in int8, rounded as in lib/mote/train.py: board and host write the same bytes.
 
     weights: [N, K]. bias: [N]. span: its largest absolute output. given: of its input.
     """
@@ -168,7 +170,7 @@ def compile_dense(
 
 @dataclass
 class _Tensor:
-    """A row of the tensor table. Activations live from op ``born`` to op ``dies``; constants have ``content``."""
+    """A row of the tensor table. Activations live from op ``born`` to ``dies``, constants have content."""
 
     size: int
     kind: int
@@ -204,8 +206,8 @@ class _File:
         scales = np.asarray(layer.weight_scales, np.float32).reshape(-1)
         if (columns, len(layer.bias)) != (given.size, rows) or len(scales) not in (1, rows):
             raise ValueError(
-                f"layer {number}: weights {rows} x {columns}, {len(layer.bias)} biases, {len(scales)} scales, "
-                f"{given.size} inputs"
+                f"layer {number}: weights {rows} x {columns}, {len(layer.bias)} biases, "
+                f"{len(scales)} scales, {given.size} inputs"
             )
         if trainable and len(scales) != 1:
             raise ValueError(f"layer {number}: what a board trains has one weight scale, not {len(scales)}")
@@ -310,7 +312,7 @@ class _File:
 
 
 def _plan(activations: Sequence[_Tensor]) -> int:
-    """Give each activation the lowest offset at which nothing stands while it lives; return the bytes of the arena."""
+    """Give each activation the lowest offset that is free while it lives; return the bytes of the arena."""
     placed: list[_Tensor] = []
     for tensor in activations:
         others = [other for other in placed if other.born <= tensor.dies and tensor.born <= other.dies]

@@ -1,6 +1,7 @@
 """The kernel in numpy: the oracle of tests and the fast kernel of simulations on the host. No board runs it.
 
-The contract is that of lib/mote/kernels; the int8 arithmetic is TensorFlow Lite Micro's (gemmlowp fixed point).
+The contract is that of lib/mote/kernels; the int8 arithmetic is TensorFlow Lite Micro's (gemmlowp fixed
+point).
 """
 
 from array import array
@@ -29,7 +30,8 @@ def dense(
     high: int,
     form: int,
 ) -> Callable[[], None]:
-    """y[n] = clamp(requantise(sum(x * weights[n]) + bias[n]) + zero_point). x: [K]. weights: [N, K]. y: [N]."""
+    """y[n] = clamp(requantise(sum(x * weights[n]) + bias[n]) + zero_point). x: [K]. weights: [N, K]. y:
+    [N]."""
     source, target = np.frombuffer(x, np.int8), np.frombuffer(y, np.int8)
     stored = np.frombuffer(weights, np.uint8).reshape(len(target), len(source))
     # Sums of int8 products are exact in float64, and its matrix product is the fast one.
@@ -78,7 +80,8 @@ def affine_backward(
     bias_slope: Buffer,
     x_slope: "Buffer | None",
 ) -> None:
-    """Add the slopes of one sample. slope: [N], of the loss by y. x_slope: [K], overwritten, or None where not needed."""
+    """Add the slopes of one sample. slope: [N], of the loss by y. x_slope: [K], overwritten, or None where
+    not needed."""
     above = _floats(slope)
     shape = len(slope), len(x)
     _floats(weights_slope).reshape(shape)[:] += above[:, None] * _floats(x)
@@ -99,7 +102,8 @@ def _floats(buffer: Any) -> NDArray[np.float32]:
 
 
 def _high(a: Any, b: Any) -> Any:
-    """Rounding doubling high multiply of int32 in int64. No operand pair here is twice -2^31, the one case that saturates."""
+    """Rounding doubling high multiply of int32 in int64. No operand pair here is twice -2^31, the one case
+    that saturates."""
     return (a * b + (1 << 30)) >> 31
 
 
@@ -129,7 +133,8 @@ def _exponential(a: Integers) -> Integers:
 
 
 def _reciprocal(total: int) -> tuple[int, int]:
-    """Return (1 / total in Q31, number of integer bits) of a sum in Q12.19: three Newton steps from 48/17 - 32/17 x."""
+    """Return (1 / total in Q31, number of integer bits) of a sum in Q12.19: three Newton steps from 48/17 -
+    32/17 x."""
     bits = 32 - total.bit_length()
     half = ((total << bits) + 0x7FFFFFFF - 0x80000000 + 1) >> 1
     x = 1515870810 + _high(half, -1010580540)

@@ -1,4 +1,4 @@
-"""Reads a TOML table into a dataclass; what is missing, unknown or out of bounds is named with its file and key."""
+"""Reads a TOML table into a dataclass; what is missing, unknown or out of bounds is named with its key."""
 
 from dataclasses import MISSING, Field, field, fields
 from math import isfinite
@@ -22,14 +22,17 @@ def one_of(*choices: str) -> Any:
 
 
 def read(kind: type[T], table: Any, where: str, **given: Any) -> T:
-    """Return the dataclass ``kind`` filled from ``table``. where: file and table, for messages. given: fields not in it.
+    """Return the dataclass ``kind`` filled from ``table``. where: file and table, for messages. given: fields
+    not in it.
 
     Texts, numbers and tuples of them are taken. Raises FedmoteError.
     """
     if not isinstance(table, dict):
         raise FedmoteError(f"{where}: {table!r} is not a table")
     hints = get_type_hints(kind)
-    wanted: dict[str, Field[Any]] = {f.name: f for f in fields(kind) if f.name not in given}  # type: ignore[arg-type]
+
+    every: tuple[Field[Any], ...] = fields(kind)  # type: ignore[arg-type]
+    wanted = {one.name: one for one in every if one.name not in given}
     for key in table.keys() - wanted.keys():
         raise FedmoteError(f"{where}: {key} is unknown, there are: {', '.join(wanted)}")
     for key in wanted.keys() - table.keys():

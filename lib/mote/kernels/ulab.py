@@ -119,9 +119,10 @@ def _largest_sum(w, bias):
 def _requantiser(bias, multipliers, shifts, zero_point):
     """Return f(sums) = plain.requantise(sums + bias) + zero_point, exact in float32. It overwrites sums.
 
-    Needs |sums + bias| < 2^23, multipliers in [2^30, 2^31) and shifts from -15 to -1. The sum a and the
-    multiplier m are multiplied as digits, a = a1 * 2^12 + a0 and m = m2 * 2^20 + m1 * 2^8 + m0, from the lowest
-    up. After each addition floor drops the bits that no carry comes from, so that no value needs over 24 bits.
+    Needs |sums + bias| < 2^23, multipliers in [2^30, 2^31) and shifts from -15 to -1. The
+    sum a and the multiplier m are multiplied as digits, a = a1 * 2^12 + a0 and m = m2 *
+    2^20 + m1 * 2^8 + m0, from the lowest up. After each addition floor drops the bits
+    that no carry comes from, so that no value needs over 24 bits.
     """
     bias = np.array(bias)
     m0 = np.array([m & 255 for m in multipliers]) * 0.00390625

@@ -1,7 +1,9 @@
-"""``ulab.numpy`` on the real numpy: what the kernel needs, by ulab's rules, and nothing that a board lacks. For tests only.
+"""``ulab.numpy`` on the real numpy: what the kernel needs, by
+ulab's rules, and nothing that a board lacks. For tests only.
 
-Where ulab 6.12 (MicroPython) and 6.5.3 (CircuitPython) differ, the stricter one is followed: assigning a value that does
-not fit is an OverflowError, and a Python float has 30 bits. ``../../rules.py`` says the same of the real ulab.
+Where ulab 6.12 (MicroPython) and 6.5.3 (CircuitPython) differ, the stricter one is
+followed: assigning a value that does not fit is an OverflowError, and a Python
+float has 30 bits. ``../../rules.py`` says the same of the real ulab.
 """
 
 import numpy as real
