@@ -1,4 +1,4 @@
-"""``fedmote bench`` compares ways of learning; its exit status tells whether an application does as promised."""
+"""``fedmote bench`` compares ways of learning; its exit status tells if an application keeps its promise."""
 
 import json
 from collections.abc import Callable
