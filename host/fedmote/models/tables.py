@@ -30,13 +30,13 @@ def read(kind: type[T], table: Any, where: str, **given: Any) -> T:
     if not isinstance(table, dict):
         raise FedmoteError(f"{where}: {table!r} is not a table")
     hints = get_type_hints(kind)
-
     every: tuple[Field[Any], ...] = fields(kind)  # type: ignore[arg-type]
     wanted = {one.name: one for one in every if one.name not in given}
-    for key in table.keys() - wanted.keys():
-        raise FedmoteError(f"{where}: {key} is unknown, there are: {', '.join(wanted)}")
-    for key in wanted.keys() - table.keys():
-        if wanted[key].default is MISSING:
+    for key in table:
+        if key not in wanted:
+            raise FedmoteError(f"{where}: {key} is unknown, there are: {', '.join(wanted)}")
+    for key, one in wanted.items():
+        if key not in table and one.default is MISSING:
             raise FedmoteError(f"{where}: {key} is missing")
     for key, value in table.items():
         given[key] = _value(value, hints[key], wanted[key], f"{where}: {key} = {value!r}")
