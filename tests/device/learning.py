@@ -3,7 +3,7 @@ epochs."""
 
 from array import array
 
-import network
+import small_network
 
 from mote.features import Normaliser, Ring
 from mote.local import Local
@@ -13,7 +13,7 @@ from mote.train import Learner
 
 def rows(count, seed=5, width=6):
     """Return [(row, label)]: label 1 rows have a larger second half."""
-    random = network.Random(seed)
+    random = small_network.Random(seed)
     out = []
     for n in range(count):
         label = n % 2
@@ -25,7 +25,7 @@ def rows(count, seed=5, width=6):
 def local(form=0, frozen=0, learns=True, minimum=16, count=60, kernel="plain", seed=1):
     """Return a Local over a network 6-40-2 (6-8-40-2 with frozen layers) whose ring holds ``count`` rows."""
     layers = [6, 8, 40, 2] if frozen else [6, 40, 2]
-    learner = Learner(Model(network.build(layers, form, seed, frozen=frozen), kernel))
+    learner = Learner(Model(small_network.build(layers, form, seed, frozen=frozen), kernel))
     ring = Ring(64, 6)
     for row, label in rows(count):
         ring.add(row, label)
@@ -34,7 +34,7 @@ def local(form=0, frozen=0, learns=True, minimum=16, count=60, kernel="plain", s
 
 def start_values(local, seed=3):
     """Put small random weights into ``local.base``."""
-    random = network.Random(seed)
+    random = small_network.Random(seed)
     for k in range(len(local.base)):
         local.base[k] = (random.below(1000) - 500) / 1000
 

@@ -3,13 +3,13 @@
 import struct
 from array import array
 
-import network
+import small_network
 
 from mote import codec
 
 
 def _vectors(count, seed=2):
-    random = network.Random(seed)
+    random = small_network.Random(seed)
     base = array("f", [random.below(2000) / 1000 - 1 for _ in range(count)])
     local = array("f", [value + (random.below(2000) - 1000) / 30000 for value in base])
     return local, base

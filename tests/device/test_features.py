@@ -4,7 +4,7 @@ from array import array
 from math import sqrt
 
 import learning
-import network
+import small_network
 from raising import text_of
 
 from mote import features
@@ -12,7 +12,7 @@ from mote import features
 
 def test_statistics_are_those_of_the_window():
     extractor = features.make({"kind": "statistics", "channels": 2, "window": 50})
-    random = network.Random(4)
+    random = small_network.Random(4)
     for _ in range(2):  # a second window is not tainted by the first
         readings = [(random.below(1000) / 10, 500 + random.below(10)) for _ in range(50)]
         done = [extractor.push(reading) for reading in readings]

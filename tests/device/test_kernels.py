@@ -3,7 +3,7 @@
 from array import array
 from struct import pack
 
-import network
+import small_network
 from raising import text_of
 
 from mote import kernels
@@ -12,7 +12,7 @@ from mote.model import Model
 
 
 def test_kernels_agree_on_every_byte():
-    random = network.Random(7)
+    random = small_network.Random(7)
     compared = 0
     for name, kernel in _kernels():
         for form in kernel.WEIGHT_FORMS:
@@ -25,11 +25,11 @@ def test_kernels_agree_when_sums_are_at_their_limits():
     for name, kernel in _kernels():
         for form in kernel.WEIGHT_FORMS:
             for span in (0.01, 3000.0):  # saturates every output; then lets almost nothing through
-                _compare([128, 16, 4], form, name, network.Random(3), [span, span])
+                _compare([128, 16, 4], form, name, small_network.Random(3), [span, span])
 
 
 def test_kernels_round_alike_next_to_every_step_of_the_output():
-    random = network.Random(9)
+    random = small_network.Random(9)
     for shift in (-22, -18, -16, -15, -14, -9, -8, -3, -1, 0):
         multiplier = (1 << 30) + (random.below(1 << 15) << 15) + random.below(1 << 15)
         steps = [((2 * level - 1) << (30 - shift)) // multiplier for level in range(-255, 256)]
@@ -50,7 +50,7 @@ def test_kernels_round_alike_at_the_limits_of_the_arithmetic():
 
 
 def test_kernels_add_up_long_rows_without_loss():
-    random = network.Random(12)
+    random = small_network.Random(12)
     for columns in (512, 700, 1100):
         for weights in ([127] * columns, [-128] * columns, random.int8s(columns)):
             for x in ([-127] * columns, [127] * (columns - 1) + [126], random.int8s(columns)):
@@ -61,7 +61,7 @@ def test_kernels_add_up_long_rows_without_loss():
 
 
 def test_training_steps_agree_within_float_rounding():
-    random = network.Random(6)
+    random = small_network.Random(6)
     for rows, columns in ((1, 1), (2, 7), (4, 300)):
         for name, kernel in _kernels():
             w, x, y, bias, slope = (
@@ -93,7 +93,7 @@ def test_kernel_refuses_weights_of_another_form():
     for name, kernel in _kernels():
         for form in (0, 1):
             if form not in kernel.WEIGHT_FORMS:
-                assert "weight form" in text_of(ValueError, Model, network.build([3, 2, 2], form), name)
+                assert "weight form" in text_of(ValueError, Model, small_network.build([3, 2, 2], form), name)
 
 
 def _kernels():
@@ -139,8 +139,8 @@ def _floats(random, count):
 
 def _compare(layers, form, name, random, ranges=None):
     seed = random.below(1000)
-    plain = Model(network.build(layers, form, seed, ranges=ranges), "plain")
-    other = Model(network.build(layers, form, seed, ranges=ranges), name)
+    plain = Model(small_network.build(layers, form, seed, ranges=ranges), "plain")
+    other = Model(small_network.build(layers, form, seed, ranges=ranges), name)
     inputs = [[-128] * layers[0], [127] * layers[0], [0] * layers[0]]
     inputs += [random.int8s(layers[0]) for _ in range(10)]
     for values in inputs:

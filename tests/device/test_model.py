@@ -2,7 +2,7 @@
 
 import struct
 
-import network
+import small_network
 from raising import text_of
 
 from mote.model import Model, ModelError
@@ -10,27 +10,27 @@ from mote.port import crc32
 
 
 def test_model_tells_its_labels_features_and_layout():
-    model = Model(network.build([4, 6, 3]))
+    model = Model(small_network.build([4, 6, 3]))
     assert model.labels == ["class0", "class1", "class2"]
     assert model.info["features"]["channels"] == 4
-    assert model.layout == Model(network.build([4, 6, 3], seed=99)).layout
-    assert model.layout != Model(network.build([4, 5, 3])).layout
+    assert model.layout == Model(small_network.build([4, 6, 3], seed=99)).layout
+    assert model.layout != Model(small_network.build([4, 5, 3])).layout
 
 
 def test_probabilities_add_up_to_one():
-    model = Model(network.build([4, 6, 3]))
+    model = Model(small_network.build([4, 6, 3]))
     model.invoke()
     assert abs(sum(model.probabilities()) - 1) < 0.02
 
 
 def test_every_truncation_is_refused():
-    data = network.build([4, 3, 2])
+    data = small_network.build([4, 3, 2])
     for length in range(len(data)):
         text_of(ModelError, Model, data[:length])
 
 
 def test_every_flipped_byte_is_refused():
-    data = network.build([4, 3, 2])
+    data = small_network.build([4, 3, 2])
     for position in range(len(data)):
         damaged = bytearray(data)
         damaged[position] ^= 0x40
@@ -38,8 +38,8 @@ def test_every_flipped_byte_is_refused():
 
 
 def test_nonsense_with_a_right_checksum_is_refused_or_harmless():
-    data = network.build([4, 3, 2])
-    random = network.Random(11)
+    data = small_network.build([4, 3, 2])
+    random = small_network.Random(11)
     refused = 0
     for _ in range(300):
         damaged = bytearray(data)

@@ -1,7 +1,7 @@
 """A board learns from its own windows, in float32, and its int8 model follows."""
 
 import learning
-import network
+import small_network
 from raising import text_of
 
 from mote.local import Shuffle
@@ -117,4 +117,4 @@ def test_work_given_up_half_way_leaves_the_live_model():
 
 
 def test_model_without_trainable_layers_is_refused():
-    text_of(ModelError, Learner, Model(network.build([4, 3, 2], frozen=2)))
+    text_of(ModelError, Learner, Model(small_network.build([4, 3, 2], frozen=2)))

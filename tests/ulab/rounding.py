@@ -1,7 +1,7 @@
 """The float requantisation of the ulab kernel against the integers,
 where they are most likely to differ. See rules.py."""
 
-import network
+import small_network
 from ulab import numpy as np
 
 from mote.kernels import plain, ulab
@@ -10,7 +10,7 @@ _LIMIT = (1 << 23) - 1
 
 
 def test_requantisation_is_exact_next_to_every_output_step():
-    random = network.Random(21)
+    random = small_network.Random(21)
     for shift in range(-15, 0):
         for _ in range(4):
             multiplier = _multiplier(random)
@@ -24,7 +24,7 @@ def test_requantisation_is_exact_next_to_every_output_step():
 
 
 def test_requantisation_is_exact_next_to_ties_of_the_product():
-    random = network.Random(22)
+    random = small_network.Random(22)
     sums, multipliers = [], []
     for _ in range(300):
         multiplier = _multiplier(random) | 1
@@ -43,7 +43,7 @@ def test_requantisation_is_exact_next_to_ties_of_the_product():
 
 
 def test_requantisation_is_exact_for_any_sum():
-    random = network.Random(23)
+    random = small_network.Random(23)
     for multiplier in (1 << 30, (1 << 30) + 1, (1 << 31) - 1, _multiplier(random)):
         sums = [0, 1, -1, 4095, 4096, -4096, -4097, _LIMIT, -_LIMIT]
         sums += [random.below(1 << 23) - random.below(1 << 23) for _ in range(1000)]
