@@ -90,14 +90,15 @@ class Learner:
         target[:] = self.embedding.data
 
     def train(self, rows, labels, order, epochs, batch, rate, decay, shuffle):
-        """Yield after every mini-batch of plain SGD on ``values``, with the mean loss (nats) of the epoch so
-        far.
+        """Plain SGD on ``values``; yields after every sample and step: the epoch's mean loss (nats) so far.
 
         rows: int8 view [count * K] of head inputs. labels: bytes [count]. order: mutable sequence of row
-        numbers to use. shuffle(order): puts it into another order. decay: weight decay.
+        numbers to use. shuffle(order): reorders it. batch: samples of a step. decay: weight decay.
         """
         descend = self.model.kernel.descend
         self.use(self.values)
+        for k in range(len(self.slopes)):
+            self.slopes[k] = 0.0  # a training that was given up may have left some
         for _ in range(epochs):
             shuffle(order)
             total = 0.0
@@ -105,6 +106,7 @@ class Learner:
             for seen, number in enumerate(order):
                 total += self._backward(rows, labels, number)
                 filled += 1
+                yield total / (seen + 1)
                 if filled == batch or seen + 1 == len(order):
                     descend(self.values, self.slopes, rate / filled, decay * filled)
                     filled = 0

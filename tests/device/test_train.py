@@ -58,6 +58,22 @@ def test_same_seed_gives_the_same_weights():
     assert results[0] == results[1]
 
 
+def test_training_given_up_leaves_nothing_behind():
+    results = []
+    for given_up in (0, 3):
+        local = learning.local()
+        learning.start_values(local)
+        work = _work(local, epochs=1)
+        while given_up and local.report is None:
+            next(work)
+        for _ in range(given_up):  # in the middle of a mini-batch
+            next(work)
+        local.abandon()
+        learning.drain(_work(local, epochs=2))
+        results.append(list(local.learner.values))
+    assert results[0] == results[1]
+
+
 def test_backbone_stays_as_it_is():
     local = learning.local(frozen=1)
     model = local.learner.model
