@@ -13,6 +13,7 @@ from mote.train import Learner
 _SLICE_MS = 5
 _BEAT_MS = 1000
 _CHANGE_MS = 100
+_LABELS_MS = 30000
 
 
 class Node:
@@ -73,7 +74,7 @@ class Node:
         self._filter = None
         self._truth = None
         self._pending = False
-        self._beat_at = port.ticks_ms()
+        self._beat_at = self._labels_at = port.ticks_ms()
         self._told = None
         self._tell(labels=self.model.labels)
 
@@ -91,7 +92,10 @@ class Node:
                 break
         self._send()
         since = port.ticks_diff(now, self._beat_at)
-        if since >= _BEAT_MS or (since >= _CHANGE_MS and self.participant.state != self._told):
+        if port.ticks_diff(now, self._labels_at) >= _LABELS_MS:
+            self._labels_at = now
+            self._tell(labels=self.model.labels)  # for whoever has begun to watch since
+        elif since >= _BEAT_MS or (since >= _CHANGE_MS and self.participant.state != self._told):
             self._tell()
         return busy or self.participant.state in (FETCHING, SENDING)
 
