@@ -9,26 +9,28 @@ from typing import Annotated, Any
 
 import typer
 
+from fedmote.cli.options import App
+
 _FRAMES_PER_S = 4
 
 
 def main(
-    app: Annotated[str, typer.Option(help="The application: a folder of models/.")] = "watch",
+    app: App = "watch",
     boards: Annotated[
-        int | None, typer.Option(min=1, help="How many virtual boards.  [default: one per recording]")
+        int | None, typer.Option(min=1, help="How many virtual boards. (default: one per recording)")
     ] = None,
     rounds: Annotated[
-        int | None, typer.Option(min=1, help="Rounds to train.  [default: the application's]")
+        int | None, typer.Option(min=1, help="Rounds to train. (default: the application's)")
     ] = None,
     seed: Annotated[
         int, typer.Option(help="Of who stays unseen, the initial model, the order of samples.")
     ] = 1,
     port: Annotated[
-        int | None, typer.Option(min=1, max=65535, help="Port of the embedded broker.  [default: a free one]")
+        int | None, typer.Option(min=1, max=65535, help="Port of the embedded broker. (default: a free one)")
     ] = None,
     state: Annotated[
         Path | None,
-        typer.Option(help="Folder for what it writes, made anew.  [default: fedmote-state/demo-APP]"),
+        typer.Option(help="Folder for what it writes, made anew. (default: fedmote-state/demo-APP)"),
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the result as JSON, no picture.", metavar="")

@@ -3,11 +3,11 @@
 import logging
 import signal
 import threading
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from fedmote.cli.options import App, Federation, State
 from fedmote.errors import FedmoteError
 
 logger = logging.getLogger("fedmote.fleet")
@@ -18,21 +18,14 @@ _LOOK_S = 1.0
 def main(
     boards: Annotated[
         int | None,
-        typer.Option(min=1, help="How many boards.  [default: one per recording of the application]"),
+        typer.Option(min=1, help="How many boards. (default: one per recording of the application)"),
     ] = None,
-    app: Annotated[str, typer.Option(help="The application: a folder of models/.")] = "watch",
+    app: App = "watch",
     broker: Annotated[
         str, typer.Option(metavar="URL", help="mqtt://host:port or mqtts://user:password@host:port.")
     ] = "mqtt://127.0.0.1:1883",
-    federation: Annotated[
-        str | None, typer.Option(help="Name of the federation.  [default: the application's]")
-    ] = None,
-    state: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder of the aggregator, where keys are registered.  [default: fedmote-state/FEDERATION]"
-        ),
-    ] = None,
+    federation: Federation = None,
+    state: State = None,
     seed: Annotated[int, typer.Option(help="Of who learns and in which order.")] = 1,
     speed: Annotated[float, typer.Option(min=0.1, help="How much faster than recorded sensors play.")] = 4.0,
 ) -> None:

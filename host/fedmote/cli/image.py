@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from fedmote.cli.options import App, Federation, State
 from fedmote.errors import FedmoteError
 
 
@@ -12,23 +13,16 @@ def main(
     folder: Annotated[Path, typer.Argument(help="Folder to write; it may exist.", show_default=False)],
     board: Annotated[str, typer.Option(help="The board, see fedmote boards.")] = "rpi_pico_w",
     runtime: Annotated[str, typer.Option(help="micropython or circuitpython.")] = "micropython",
-    app: Annotated[str, typer.Option(help="The application: a folder of models/.")] = "watch",
+    app: App = "watch",
     client: Annotated[
-        str | None, typer.Option(help="Whose recording the board replays.  [default: the first one]")
+        str | None, typer.Option(help="Whose recording the board replays. (default: the first one)")
     ] = None,
     role: Annotated[str, typer.Option(help="learn, or evaluate only.")] = "learn",
     broker: Annotated[
         str, typer.Option(metavar="URL", help="The broker as the board reaches it.")
     ] = "mqtt://192.168.1.2:1883",
-    federation: Annotated[
-        str | None, typer.Option(help="Name of the federation.  [default: the application's]")
-    ] = None,
-    state: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder of the aggregator, where the key is registered.  [default: fedmote-state/FEDERATION]"
-        ),
-    ] = None,
+    federation: Federation = None,
+    state: State = None,
     seed: Annotated[int, typer.Option(help="Of the order of the recording.")] = 1,
 ) -> None:
     """Write a board's file system into a folder: program, model, settings with a key of its own, recording.

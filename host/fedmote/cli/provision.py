@@ -22,7 +22,7 @@ def main(
     ] = None,
     federation: Annotated[str, typer.Option(help="Name of the federation.")] = "watch",
     state: Annotated[
-        Path | None, typer.Option(help="Folder of the aggregator.  [default: fedmote-state/FEDERATION]")
+        Path | None, typer.Option(help="Folder of the aggregator. (default: fedmote-state/FEDERATION)")
     ] = None,
     broker: Annotated[
         str, typer.Option(metavar="URL", help="The broker as the board reaches it.")

@@ -6,11 +6,11 @@ import json
 import logging
 import signal
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from fedmote.cli.options import App, Federation, State
 from fedmote.federation import events
 from fedmote.federation.broker import BrokerAddress, EmbeddedBroker
 from fedmote.federation.store import STATE as STATE
@@ -19,7 +19,7 @@ logger = logging.getLogger("fedmote.serve")
 
 
 def main(
-    app: Annotated[str, typer.Option(help="The application to learn: a folder of models/.")] = "watch",
+    app: App = "watch",
     broker: Annotated[
         str | None,
         typer.Option(
@@ -31,23 +31,17 @@ def main(
     port: Annotated[
         int, typer.Option(min=1, max=65535, help="Port of the broker that is started here.")
     ] = 1883,
-    federation: Annotated[
-        str | None,
-        typer.Option(help="Name of the federation, part of every topic.  [default: the application's]"),
-    ] = None,
+    federation: Federation = None,
     rounds: Annotated[
-        int | None, typer.Option(min=0, help="Rounds to train, 0 for no end.  [default: the application's]")
+        int | None, typer.Option(min=0, help="Rounds to train, 0 for no end. (default: the application's)")
     ] = None,
     minimum: Annotated[
-        int | None, typer.Option(min=1, help="Updates that a round needs.  [default: the application's]")
+        int | None, typer.Option(min=1, help="Updates that a round needs. (default: the application's)")
     ] = None,
     deadline: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="When a round ends.  [default: the application's]")
+        float | None, typer.Option(metavar="SECONDS", help="When a round ends. (default: the application's)")
     ] = None,
-    state: Annotated[
-        Path | None,
-        typer.Option(help="Folder of keys, models and rounds.  [default: fedmote-state/FEDERATION]"),
-    ] = None,
+    state: State = None,
     seed: Annotated[int, typer.Option(help="Of the initial model.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.", metavar="")] = False,
 ) -> None:

@@ -48,14 +48,17 @@ def softmax(x, y, multiplier, shift, difference):
     def run():
         largest = max(x)
         total = 0
+        powers = []
         for value in x:
-            if value - largest >= difference:
-                total += _rounding_shift(_exponential(_high((value - largest) << shift, multiplier)), 12)
-        reciprocal, bits = _reciprocal(total)
-        for i, value in enumerate(x):
-            result = -128
+            power = 0
             if value - largest >= difference:
                 power = _exponential(_high((value - largest) << shift, multiplier))
+                total += _rounding_shift(power, 12)
+            powers.append(power)
+        reciprocal, bits = _reciprocal(total)
+        for i, power in enumerate(powers):
+            result = -128
+            if power:
                 result += _rounding_shift(_high(reciprocal, power), bits + 23)
             y[i] = 127 if result > 127 else result
 
