@@ -4,8 +4,8 @@ from array import array
 from math import exp, log
 from struct import pack_into, unpack_from
 
-from . import model as models
 from . import quantise
+from .ops import DENSE, ModelError
 
 
 class Layer:
@@ -26,11 +26,11 @@ class Layer:
             or pair[0].count != rows * columns
             or pair[1].count != rows
         ):
-            raise models.ModelError("op %d: its trainable tensors are not one weight and one bias" % number)
+            raise ModelError("op %d: its trainable tensors are not one weight and one bias" % number)
         self.spans = [(t.start, t.start + t.count) for t in pair]
         (a, b), (c, d) = self.spans
         if d > len(learner.values):
-            raise models.ModelError("op %d: its trainable tensors lie outside of the flat vector" % number)
+            raise ModelError("op %d: its trainable tensors lie outside of the flat vector" % number)
         slopes = memoryview(learner.slopes)
         self.weights_slope, self.bias_slope = slopes[a:b], slopes[c:d]
         self.y = array("f", bytes(4 * rows))
@@ -61,15 +61,15 @@ class Learner:
         self.slopes = array("f", bytes(4 * sum(self.sizes)))
         numbers = sorted({t.op for t in trainables})
         if not numbers or numbers[-1] >= len(model.ops):
-            raise models.ModelError("the model has no trainable layers")
+            raise ModelError("the model has no trainable layers")
         #: number of the first trainable op: what stands before it is the frozen backbone
         self.first = numbers[0]
         #: number of the first op behind the class scores
         self.after = numbers[-1] + 1
         if numbers != list(range(self.first, self.after)):
-            raise models.ModelError("trainable ops %s are not one after the other" % numbers)
-        if any(model.ops[n].code != models.DENSE for n in numbers):
-            raise models.ModelError("a trainable op is not DENSE")
+            raise ModelError("trainable ops %s are not one after the other" % numbers)
+        if any(model.ops[n].code != DENSE for n in numbers):
+            raise ModelError("a trainable op is not DENSE")
         self.layers = [Layer(self, model.ops[n], n) for n in numbers]
         #: int8 views of the head's input and of the class scores in the model
         self.embedding, self.scores = self.layers[0].input, self.layers[-1].output

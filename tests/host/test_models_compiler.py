@@ -14,9 +14,11 @@ from fedmote.models.compiler import (
     initial_values,
     sizes,
 )
-from mote.kernels import plain
+from mote import kernels
 from mote.model import Model
 from mote.train import Learner
+
+plain = kernels.choose("plain")
 
 LAYERS = [12, 10, 8, 3]
 LABELS = ["a", "b", "ü"]

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from fedmote.models import reference
 from fedmote.models.compiler import DenseLayer, Quantisation, compile_dense
-from mote.kernels import plain
+from mote import kernels
 from mote.model import Model
+
+plain = kernels.choose("plain")
 
 tflite_micro = pytest.importorskip("tflite_micro", reason="tflite-micro has wheels for Linux x86-64 only")
 import tflite_mlp  # noqa: E402 - it needs the package above

@@ -6,7 +6,9 @@ from array import array
 import numpy as np
 
 from fedmote.models import reference
-from mote.kernels import plain
+from mote import kernels
+
+plain = kernels.choose("plain")
 
 ROWS, COLUMNS = 5, 9
 

@@ -4,7 +4,8 @@ where they are most likely to differ. See rules.py."""
 import small_network
 from ulab import numpy as np
 
-from mote.kernels import plain, ulab
+from mote.kernels.plain.arithmetic import requantise
+from mote.kernels.ulab import dense as ulab
 
 _LIMIT = (1 << 23) - 1
 
@@ -60,6 +61,6 @@ def _compare(sums, multipliers, shift, random):
     bias = [random.below(1000) - 500 for _ in sums]
     requantised = ulab._requantiser(bias, multipliers, [shift] * len(sums), zero_point)
     results = requantised(np.array([total - start for total, start in zip(sums, bias)]))
-    expected = [plain.requantise(total, m, shift) + zero_point for total, m in zip(sums, multipliers)]
+    expected = [requantise(total, m, shift) + zero_point for total, m in zip(sums, multipliers)]
     results -= np.array(expected)  # as arrays: a Python float may have fewer bits
     assert not any(results.tolist()), (shift, zero_point)

@@ -20,6 +20,9 @@ LIBRARIES = {
 }
 
 
+_ULAB = Path("lib/mote/kernels/ulab")
+
+
 def sources(runtime: str = "micropython") -> Iterator[tuple[Path, Path]]:
     """Yield (path on the board, path here) of every program file of ``runtime``.
 
@@ -48,11 +51,15 @@ def write(folder: Path, runtime: str = "micropython", arch: str | None = None) -
     """
     starts = set((assets.path("firmware") / runtime).glob("*.py"))
     for target, source in sources(runtime):
+        if (
+            arch is not None and _ULAB in target.parents
+        ):  # the boards' MicroPython images have viper, not ulab
+            continue
         destination = folder / target
         destination.parent.mkdir(parents=True, exist_ok=True)
         if arch is None or source in starts or source.suffix != ".py":
             shutil.copyfile(source, destination)
-        elif target.name != "ulab.py":  # MicroPython images have viper
+        else:
             _compile(source, target, destination.with_suffix(".mpy"), arch)
 
 

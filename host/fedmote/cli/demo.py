@@ -26,7 +26,7 @@ def main(
         int, typer.Option(help="Of who stays unseen, the initial model, the order of samples.")
     ] = 1,
     port: Annotated[
-        int | None, typer.Option(min=1, max=65535, help="Port of the embedded broker. (default: a free one)")
+        int | None, typer.Option(min=1, max=65535, help="Port of the broker. (default: a free one)")
     ] = None,
     state: Annotated[
         Path | None,

@@ -39,7 +39,7 @@ def main(
         int | None, typer.Option(min=1, help="Updates that a round needs. (default: the application's)")
     ] = None,
     deadline: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="When a round ends. (default: the application's)")
+        float | None, typer.Option(metavar="SECONDS", help="When a round ends. (default: the app's)")
     ] = None,
     state: State = None,
     seed: Annotated[int, typer.Option(help="Of the initial model.")] = 0,

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 NAME = "reference"
 WEIGHT_FORMS = (0, 1)
+LOOKS_ONCE = True
 
 Buffer: TypeAlias = "memoryview | array[float]"  # a string: array is no generic class before Python 3.12
 Integers = NDArray[np.int64]
@@ -29,6 +30,8 @@ def dense(
     low: int,
     high: int,
     form: int,
+    pitch: int,
+    origin: "array[int]",
 ) -> Callable[[], None]:
     """y[n] = clamp(requantise(sum(x * weights[n]) + bias[n]) + zero_point). x: [K]. weights: [N, K]. y:
     [N]."""
@@ -50,7 +53,9 @@ def dense(
     return run
 
 
-def softmax(x: memoryview, y: memoryview, multiplier: int, shift: int, difference: int) -> Callable[[], None]:
+def softmax(
+    x: memoryview, y: memoryview, multiplier: int, shift: int, difference: int, depth: int
+) -> Callable[[], None]:
     """Int8 softmax over all of x, output scale 1/256 and zero point -128."""
     source, target = np.frombuffer(x, np.int8), np.frombuffer(y, np.int8)
 

@@ -1,28 +1,72 @@
-"""The kernels and how one is chosen. Each is a module of op functions under one contract; same bits from all.
+"""The kernels and how one is chosen. Each is a package of op
+functions under one contract; same bits from all.
 
 An op function gets its buffers and constants once and returns ``run``, a function without arguments that
-computes the output from the input, as often as it is called. In ``dense`` the views of ``x`` and ``y`` hold
-signed int8, those of the file (weights, int32 constants) plain bytes. A kernel tells in WEIGHT_FORMS which
-weight forms of docs/mote-format.md it takes. The float functions are the steps of training: ``affine``,
-``affine_backward`` and ``descend``.
+computes the output from the input, as often as it is called. Views of activations hold signed int8, those of
+the file (weights, int32 constants) plain bytes. A kernel tells in WEIGHT_FORMS which weight forms of
+docs/mote-format.md it takes. The float functions are the steps of training.
+
+Functions lie in families, one module each, so that a board loads only what its network needs. What a kernel
+does not have, it takes from ``plain``.
 """
 
-#: every kernel, the fastest first, as modules of this package
+#: every kernel, the fastest first, as packages of this one
 KERNELS = ("viper", "ulab", "plain")
+
+#: function -> the family, a module of a kernel's package, that it lies in
+FAMILIES = {
+    "dense": "dense",
+    "softmax": "dense",
+    "conv": "conv",
+    "depthwise": "conv",
+    "average_pool": "pool",
+    "max_pool": "pool",
+    "mean": "pool",
+    "add": "elementwise",
+    "mul": "elementwise",
+    "lookup": "elementwise",
+    "dequantize": "elementwise",
+    "move": "move",
+    "fill": "move",
+    "gather": "move",
+    "affine": "training",
+    "affine_backward": "training",
+    "descend": "training",
+}
+
+
+class Kernel:
+    """A kernel that runs here: ``NAME``, ``WEIGHT_FORMS``, ``LOOKS_ONCE``,
+    and every function of FAMILIES as an attribute."""
+
+    def __init__(self, package):
+        self.NAME = package.NAME
+        self.WEIGHT_FORMS = package.WEIGHT_FORMS
+        self.LOOKS_ONCE = package.LOOKS_ONCE
+        self._families = package.FAMILIES
+
+    def __getattr__(self, name):
+        if name not in FAMILIES:
+            raise AttributeError(name)
+        family = FAMILIES[name]
+        if family in self._families:
+            function = getattr(_load(self.NAME, family), name, None)
+            if function:
+                return function
+        return getattr(_load("plain", family), name)
 
 
 def choose(name=None, form=None):
-    """Return the kernel module called ``name``, or the fastest that this interpreter can run on weights of
-    ``form``.
+    """Return the kernel called ``name``, or the fastest that this interpreter can run on weights of ``form``.
 
-    Raises ValueError for an unknown name, for a kernel that cannot run here, and for one that does not take
-    the form.
+    Raises ValueError for an unknown name, for a kernel that cannot
+    run here, and for one that does not take the form.
     """
     if name is not None and name not in KERNELS:
         raise ValueError("kernel %r is unknown, choose one of: %s" % (name, ", ".join(KERNELS)))
     for candidate in (name,) if name else KERNELS:
         try:
-            kernel = getattr(__import__("mote.kernels." + candidate).kernels, candidate)
+            kernel = Kernel(_load(candidate))
         except (ImportError, SyntaxError):  # no ulab; no native code for this interpreter
             continue
         if form is None or form in kernel.WEIGHT_FORMS:
@@ -32,3 +76,7 @@ def choose(name=None, form=None):
                 "kernel %r does not take weight form %d: compile the model for it" % (name, form)
             )
     raise ValueError("kernel %r cannot run on this interpreter" % name)
+
+
+def _load(*levels):
+    return __import__("mote.kernels." + ".".join(levels), None, None, ("NAME",))

@@ -1,4 +1,4 @@
-"""The kernel on ulab's arrays: the fast path of CircuitPython, whose boards have ulab and no native emitter.
+"""Dense layers on ulab's arrays.
 
 int8 products are added by ``np.dot`` in float32, where every sum below 2^24 is exact. ulab does not write
 results into a given array, so each call of a ``run`` allocates a few arrays as long as the output.
@@ -8,16 +8,13 @@ from struct import unpack
 
 from ulab import numpy as np
 
-from .plain import requantise, softmax  # noqa: F401 - softmax is the rest of the contract
-
-NAME = "ulab"
-WEIGHT_FORMS = (0,)
+from ..plain.arithmetic import requantise
 
 _EXACT_COLUMNS = 1024  # so many products of at most 2^14 stay within 2^24
 _PIECE = 256  # values per temporary array where a vector may be long
 
 
-def dense(x, weights, bias, multipliers, shifts, y, zero_point, low, high, form):
+def dense(x, weights, bias, multipliers, shifts, y, zero_point, low, high, form, pitch, origin):
     """See ``plain.dense``. The constants are looked at once: bind again after they were changed."""
     rows = len(y)
     x_view = np.frombuffer(x, dtype=np.int8)
@@ -58,45 +55,6 @@ def dense(x, weights, bias, multipliers, shifts, y, zero_point, low, high, form)
                 y[row] = low if value < low else high if value > high else value
 
     return run
-
-
-def affine(weights, bias, x, y):
-    """See ``plain.affine``."""
-    x = np.frombuffer(x, dtype=np.float)
-    y = np.frombuffer(y, dtype=np.float)
-    total = np.dot(np.frombuffer(weights, dtype=np.float).reshape((len(y), len(x))), x)
-    total += np.frombuffer(bias, dtype=np.float)
-    y[:] = total
-
-
-def affine_backward(weights, x, slope, weights_slope, bias_slope, x_slope):
-    """See ``plain.affine_backward``."""
-    x = np.frombuffer(x, dtype=np.float)
-    factors = np.frombuffer(slope, dtype=np.float)
-    shape = len(factors), len(x)
-    if x_slope is not None:
-        x_slope = np.frombuffer(x_slope, dtype=np.float)
-        x_slope[:] = np.dot(factors, np.frombuffer(weights, dtype=np.float).reshape(shape))
-    bias_slope = np.frombuffer(bias_slope, dtype=np.float)
-    bias_slope += factors
-    weights_slope = np.frombuffer(weights_slope, dtype=np.float).reshape(shape)
-    for row, factor in enumerate(slope):
-        if factor != 0.0:  # many are, behind a ReLU
-            of_row = weights_slope[row]
-            of_row += x * factors[row : row + 1]  # factor itself may have lost bits
-
-
-def descend(values, slopes, rate, decay):
-    """See ``plain.descend``."""
-    values = np.frombuffer(values, dtype=np.float)
-    slopes = np.frombuffer(slopes, dtype=np.float)
-    if decay:
-        for start in range(0, len(values), _PIECE):
-            piece = slopes[start : start + _PIECE]
-            piece += values[start : start + _PIECE] * decay
-    slopes *= rate
-    values -= slopes
-    slopes[:] = 0.0
 
 
 def _largest_sum(w, bias):

@@ -1,0 +1,89 @@
+"""Dense layers and softmax in plain Python."""
+
+from .arithmetic import high, int32_at, requantise, rounding_shift
+
+
+def dense(x, weights, bias, multipliers, shifts, y, zero_point, low, high_, form, pitch, origin):
+    """y[b, origin + n] = clamp(requantise(sum(x[b] * weights[n]) + bias[n]) + zero_point).
+
+    x: [B * K]. weights: [N, K]. y: [B * pitch]. origin: array of
+    one number, where the block of N outputs begins.
+    """
+    outputs = len(bias) // 4
+    columns = len(weights) // outputs
+    offset, flip = (128, 0) if form else (0, 128)
+
+    def run():
+        for start in range(0, len(x), columns):
+            target = start // columns * pitch + origin[0]
+            position = 0
+            for n in range(outputs):
+                total = int32_at(bias, n)
+                for k in range(start, start + columns):
+                    total += (x[k] + offset) * ((weights[position] ^ flip) - 128)
+                    position += 1
+                value = requantise(total, int32_at(multipliers, n), int32_at(shifts, n)) + zero_point
+                y[target + n] = low if value < low else high_ if value > high_ else value
+
+    return run
+
+
+def softmax(x, y, multiplier, shift, difference, depth):
+    """Int8 softmax over rows of ``depth`` values, output scale
+    1/256, zero point -128 (gemmlowp exp, reciprocal)."""
+
+    def run():
+        for start in range(0, len(x), depth):
+            largest = x[start]
+            for i in range(start, start + depth):
+                if x[i] > largest:
+                    largest = x[i]
+            total = 0
+            for i in range(start, start + depth):
+                if x[i] - largest >= difference:
+                    total += rounding_shift(_exponential(high((x[i] - largest) << shift, multiplier)), 12)
+            reciprocal, bits = _reciprocal(total)
+            for i in range(start, start + depth):
+                result = -128
+                if x[i] - largest >= difference:
+                    power = _exponential(high((x[i] - largest) << shift, multiplier))
+                    result += rounding_shift(high(reciprocal, power), bits + 23)
+                y[i] = 127 if result > 127 else result
+
+    return run
+
+
+# exp(-2^k) in Q31 for k = -2 to 4 (gemmlowp, fixedpoint.h)
+_POWERS = (1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 242)
+
+
+def _exponential(a):
+    """exp(a) in Q31 for a <= 0 in Q26."""
+    if a == 0:
+        return 0x7FFFFFFF
+    remainder = (a & 0xFFFFFF) - 0x1000000  # in [-1/4, 0)
+    x = (remainder << 5) + 0x10000000
+    x2 = high(x, x)
+    x3 = high(x2, x)
+    x4 = high(x2, x2)
+    y = rounding_shift(high(rounding_shift(x4, 2) + x3, 715827883) + x2, 1)
+    result = 1895147668 + high(1895147668, x + y)
+    a = remainder - a
+    for bit, power in enumerate(_POWERS):
+        if a & (1 << (24 + bit)):
+            result = high(result, power)
+    return result
+
+
+def _reciprocal(total):
+    """Return (1 / total in Q31, number of integer bits): three Newton steps from 48/17 - 32/17 x."""
+    bits = 0
+    while total < 0x80000000:
+        total <<= 1
+        bits += 1
+    half = (total + 0x7FFFFFFF - 0x80000000 + 1) >> 1
+    x = 1515870810 + high(half, -1010580540)
+    for _ in range(3):
+        step = high(x, 0x20000000 - high(half, x)) << 2
+        x += max(-0x80000000, min(0x7FFFFFFF, step))
+    return max(-0x80000000, min(0x7FFFFFFF, x << 1)), 12 - bits

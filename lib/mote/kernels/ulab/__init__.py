@@ -1,0 +1,10 @@
+"""The kernel on ulab's arrays: the fast path of CircuitPython, whose
+boards have ulab and no native emitter."""
+
+from ulab import numpy  # noqa: F401 - an interpreter without it stops here
+
+NAME = "ulab"
+WEIGHT_FORMS = (0,)
+FAMILIES = ("dense", "training")
+#: constants are looked at when an op is bound, so a block of streamed weights is bound anew
+LOOKS_ONCE = True

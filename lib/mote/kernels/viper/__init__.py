@@ -1,0 +1,13 @@
+"""The kernel in viper, MicroPython's typed native code: the portable fast path of boards that run it."""
+
+import micropython
+
+NAME = "viper"
+WEIGHT_FORMS = (1,)
+FAMILIES = ("dense", "training")
+LOOKS_ONCE = False
+
+
+@micropython.viper
+def _probe() -> int:  # an interpreter without a native emitter stops here, with a SyntaxError
+    return 1

@@ -1,0 +1,258 @@
+"""The ops of a .mote file: what each is made of, whether it
+stays within its tensors, and how a kernel gets it.
+
+Kernels trust what they are given, native ones to the last pointer; so everything is checked here, once.
+"""
+
+from struct import unpack_from
+
+from .kernels.plain.arithmetic import int32_at
+
+DENSE, SOFTMAX, CONV, DEPTHWISE, AVERAGE_POOL, MAX_POOL, MEAN = 1, 2, 3, 4, 5, 6, 7
+ADD, MUL, LOOKUP, MOVE, FILL, GATHER, DEQUANTIZE = 8, 9, 10, 11, 12, 13, 14
+
+_LONGEST_SUM = 32768  # so many products of two bytes stay within an int32
+
+
+class ModelError(ValueError):
+    """A .mote file that is damaged or that this library cannot run."""
+
+
+class Op:
+    """One op of the file: ``code``, ``name``, ``tensors`` (inputs,
+    then outputs) and where its parameters stand."""
+
+    def __init__(self, model, number, offset):
+        self.number = number
+        buffer, end = model.buffer, len(model.buffer)
+        if offset + 4 > end or offset & 3:
+            raise ModelError("op %d lies outside of the file" % number)
+        self.code, inputs, outputs, count = unpack_from("<BBBB", buffer, offset)
+        self.parameters_at = offset + 4 + (2 * (inputs + outputs) + 3 & ~3)
+        #: offset of what follows
+        self.end = self.parameters_at + 4 * count
+        if self.end > end:
+            raise ModelError("op %d lies outside of the file" % number)
+        if self.code not in OPS:
+            raise ModelError("op %d has code %d, which this library does not know" % (number, self.code))
+        self.name, tensor_count, parameter_count, self._check, self._extra = OPS[self.code]
+        if (inputs + outputs, count) != (tensor_count, parameter_count):
+            raise ModelError("op %d (%s) has a wrong number of tensors or parameters" % (number, self.name))
+        numbers = unpack_from("<%dH" % tensor_count, buffer, offset + 4)
+        if max(numbers) >= len(model.tensors):
+            raise ModelError("op %d names a tensor that does not exist" % number)
+        self.tensors = [model.tensors[n] for n in numbers]
+        if not self.tensors[-1].is_activation or not self._check(self.tensors, self.parameters(buffer)):
+            raise ModelError("op %d (%s) does not fit its tensors" % (number, self.name))
+
+    def parameters(self, buffer):
+        """Return the parameters as they stand in the file now."""
+        return unpack_from("<%di" % OPS[self.code][2], buffer, self.parameters_at)
+
+    def bind(self, model):
+        """Return the kernel's prepared function for this op."""
+        return self.bind_views(model, [tensor.data for tensor in self.tensors], model.origin)
+
+    def bind_views(self, model, views, origin):
+        """As ``bind``, on other buffers than the tensors' own. origin: where a block of outputs begins."""
+        parameters = self.parameters(model.buffer)
+        return getattr(model.kernel, self.name)(*views, *parameters, *self._extra(self, model, origin))
+
+
+def four(shape):
+    """Return a shape as four dimensions, the missing ones before it as 1."""
+    return (1,) * (4 - len(shape)) + tuple(shape)
+
+
+def _none(op, model, origin):
+    return ()
+
+
+def _for_dense(op, model, origin):
+    return model.form, op.tensors[2].size // 4, origin
+
+
+def _for_softmax(op, model, origin):
+    return (op.tensors[0].shape[-1],)
+
+
+def _for_conv(op, model, origin):
+    x, weights, y = op.tensors[0], op.tensors[1], op.tensors[5]
+    return model.form, four(x.shape), four(weights.shape), four(y.shape), origin
+
+
+def _for_pool(op, model, origin):
+    return four(op.tensors[0].shape), four(op.tensors[1].shape)
+
+
+def _for_broadcast(op, model, origin):
+    return (four(op.tensors[2].shape),)
+
+
+def _for_dequantize(op, model, origin):
+    return op.tensors[0].scale, op.tensors[0].zero_point
+
+
+def _constants_fit(tensors, outputs):
+    """Tell whether bias, multipliers and shifts are int32 [outputs] of the file."""
+    return all(not t.is_activation and t.size == 4 * outputs for t in tensors[2:5])
+
+
+def _check_dense(tensors, parameters):
+    x, weights, y = tensors[0], tensors[1], tensors[5]
+    outputs = tensors[2].size // 4
+    if weights.is_activation or not x.is_activation or not outputs or weights.size % outputs:
+        return False
+    columns = weights.size // outputs
+    if not 0 < columns <= _LONGEST_SUM or x.size % columns or x.size // columns * outputs != y.size:
+        return False
+    return _constants_fit(tensors, outputs)
+
+
+def _check_softmax(tensors, parameters):
+    x, y = tensors
+    return x.is_activation and x.size == y.size > 0 and 0 <= parameters[1] < 32 and parameters[2] <= 0
+
+
+def _check_conv(tensors, parameters):
+    return _window_fits(tensors, parameters) and _check_conv_shapes(tensors)
+
+
+def _check_conv_shapes(tensors):
+    x, weights, y = (four(tensors[n].shape) for n in (0, 1, 5))
+    return (
+        weights[3] == x[3]
+        and weights[0] == y[3]
+        and weights[1] * weights[2] * weights[3] <= _LONGEST_SUM
+        and _constants_fit(tensors, y[3])
+    )
+
+
+def _check_depthwise(tensors, parameters):
+    x, weights, y = (four(tensors[n].shape) for n in (0, 1, 5))
+    return (
+        _window_fits(tensors, parameters)
+        and weights[0] == 1
+        and weights[3] == y[3]
+        and y[3] % x[3] == 0
+        and weights[1] * weights[2] <= _LONGEST_SUM
+        and _constants_fit(tensors, y[3])
+    )
+
+
+def _window_fits(tensors, parameters):
+    stride_h, stride_w, dilation_h, dilation_w, top, left = parameters[4:]
+    x, y = four(tensors[0].shape), four(tensors[5].shape)
+    return (
+        tensors[0].is_activation
+        and not tensors[1].is_activation
+        and x[0] == y[0] == 1
+        and min(stride_h, stride_w, dilation_h, dilation_w) > 0
+        and max(parameters[4:]) < 65536
+        and top >= 0
+        and left >= 0
+    )
+
+
+def _check_pool(tensors, parameters):
+    x, y = four(tensors[0].shape), four(tensors[1].shape)
+    _, _, kernel_h, kernel_w, stride_h, stride_w, top, left = parameters
+    if not tensors[0].is_activation or x[0] != 1 or y[0] != 1 or x[3] != y[3]:
+        return False
+    if min(kernel_h, kernel_w, stride_h, stride_w) < 1 or max(parameters) > 65535:
+        return False
+    # every window must cover something
+    return (
+        0 <= top < kernel_h
+        and 0 <= left < kernel_w
+        and (y[1] - 1) * stride_h - top < x[1]
+        and (y[2] - 1) * stride_w - left < x[2]
+        and kernel_h * kernel_w < 1 << 16
+    )
+
+
+def _check_mean(tensors, parameters):
+    x, y = tensors
+    outer, count, inner = parameters[:3]
+    return (
+        x.is_activation
+        and min(outer, count, inner) > 0
+        and max(outer, count, inner) < 1 << 24
+        and outer * count * inner == x.size
+        and outer * inner == y.size
+    )
+
+
+def _check_broadcast(tensors, parameters):
+    a, b, y = tensors
+    counts = four(y.shape)
+    return _reaches(a.size, 0, counts, parameters[-8:-4], 1) and _reaches(
+        b.size, 0, counts, parameters[-4:], 1
+    )
+
+
+def _check_lookup(tensors, parameters):
+    x, table, y = tensors
+    return x.is_activation and x.size == y.size and not table.is_activation and table.size == 256
+
+
+def _check_move(tensors, parameters):
+    x, y = tensors
+    counts, block = parameters[:4], parameters[4]
+    if min(counts) < 1 or block < 1:
+        return False
+    # no more bytes than there are in y, unless it is written twice, which no compiler does
+    total = block
+    for count in counts:
+        total *= count
+    return (
+        total <= y.size
+        and _reaches(x.size, parameters[5], counts, parameters[6:10], block)
+        and _reaches(y.size, parameters[10], counts, parameters[11:15], block)
+    )
+
+
+def _check_fill(tensors, parameters):
+    return -128 <= parameters[0] <= 127
+
+
+def _check_gather(tensors, parameters):
+    x, table, y = tensors
+    block = parameters[0]
+    if not x.is_activation or table.is_activation or block < 1 or table.size // 4 * block != y.size:
+        return False
+    return all(0 <= int32_at(table.data, n) <= x.size - block for n in range(table.size // 4))
+
+
+def _check_dequantize(tensors, parameters):
+    x, y = tensors
+    return x.is_activation and 4 * x.size == y.size
+
+
+def _reaches(size, start, counts, steps, block):
+    """Tell whether all that ``counts`` steps from ``start`` on touch lies in [0, size)."""
+    lowest = highest = start
+    for count, step in zip(counts, steps):
+        reach = (count - 1) * step
+        lowest += min(0, reach)
+        highest += max(0, reach)
+    return 0 <= lowest and highest + block <= size
+
+
+#: op code -> name of the kernel's function, number of tensors, number of parameters, check, further arguments
+OPS = {
+    DENSE: ("dense", 6, 3, _check_dense, _for_dense),
+    SOFTMAX: ("softmax", 2, 3, _check_softmax, _for_softmax),
+    CONV: ("conv", 6, 10, _check_conv, _for_conv),
+    DEPTHWISE: ("depthwise", 6, 10, _check_depthwise, _for_conv),
+    AVERAGE_POOL: ("average_pool", 2, 8, _check_pool, _for_pool),
+    MAX_POOL: ("max_pool", 2, 8, _check_pool, _for_pool),
+    MEAN: ("mean", 2, 7, _check_mean, _none),
+    ADD: ("add", 3, 20, _check_broadcast, _for_broadcast),
+    MUL: ("mul", 3, 15, _check_broadcast, _for_broadcast),
+    LOOKUP: ("lookup", 3, 0, _check_lookup, _none),
+    MOVE: ("move", 2, 15, _check_move, _none),
+    FILL: ("fill", 1, 1, _check_fill, _none),
+    GATHER: ("gather", 3, 1, _check_gather, _none),
+    DEQUANTIZE: ("dequantize", 2, 0, _check_dequantize, _for_dequantize),
+}

@@ -1,0 +1,55 @@
+"""Weights that stay in the file: read block by block into one
+buffer, for models that are larger than the heap."""
+
+from array import array
+
+from .ops import DEPTHWISE
+
+BLOCK_BYTES = 4096
+
+
+def rows_of_block(op):
+    """Return (rows of weights per block, bytes of a row): as
+    many as fit BLOCK_BYTES and divide the outputs."""
+    outputs = op.tensors[2].size // 4
+    row = op.tensors[1].size // outputs
+    if op.code == DEPTHWISE:  # its channels lie interleaved
+        return outputs, row
+    rows = max(1, min(outputs, BLOCK_BYTES // row))
+    while outputs % rows:
+        rows -= 1
+    return rows, row
+
+
+class Streamed:
+    """An op with its weights in ``file``; ``run`` reads and computes block after block.
+
+    buffer: memoryview of at least rows * row bytes, shared by all ops of a model.
+    """
+
+    def __init__(self, model, op, file, buffer):
+        self._model, self._op, self._file = model, op, file
+        rows, row = rows_of_block(op)
+        self._rows = rows
+        self._blocks = op.tensors[2].size // 4 // rows
+        self._origin = array("H", [0])
+        self._weights = buffer[: rows * row]
+        self._constants = [memoryview(bytearray(4 * rows)) for _ in range(3)]
+        x, _, _, _, _, y = op.tensors
+        self._views = [x.data, self._weights, *self._constants, y.data]
+        self._run = None if model.kernel.LOOKS_ONCE else op.bind_views(model, self._views, self._origin)
+
+    def run(self):
+        """Compute the op. Raises OSError where the file cannot be read."""
+        rows = self._rows
+        self._file.seek(self._op.tensors[1].offset)
+        for block in range(self._blocks):
+            if self._file.readinto(self._weights) != len(self._weights):
+                raise OSError("the model's file ends early: it was changed")
+            for target, tensor in zip(self._constants, self._op.tensors[2:5]):
+                target[:] = tensor.data[4 * rows * block : 4 * rows * (block + 1)]
+            self._origin[0] = rows * block
+            if self._run is None:
+                self._op.bind_views(self._model, self._views, self._origin)()
+            else:
+                self._run()
