@@ -36,7 +36,7 @@ class Streamed:
         self._weights = buffer[: rows * row]
         self._constants = [memoryview(bytearray(4 * rows)) for _ in range(3)]
         x, _, _, _, _, y = op.tensors
-        self._views = [x.data, self._weights, *self._constants, y.data]
+        self._views = [x.data, self._weights] + self._constants + [y.data]
         self._run = None if model.kernel.LOOKS_ONCE else op.bind_views(model, self._views, self._origin)
 
     def run(self):
