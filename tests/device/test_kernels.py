@@ -146,7 +146,10 @@ def _compare_dense(x, weights, bias, multiplier, shift, zero_point):
 
 
 def _floats(random, count):
-    return array("f", [random.below(2000) / 1000 - 1 for _ in range(count)])
+    values = array("f", bytes(4 * count))  # a list of that many floats would fragment a board's heap
+    for i in range(count):
+        values[i] = random.below(2000) / 1000 - 1
+    return values
 
 
 def _compare(layers, form, name, random, ranges=None):

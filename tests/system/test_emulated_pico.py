@@ -1,6 +1,6 @@
 """The board's files on an emulated Pico W under an official MicroPython image, where both are at hand.
 
-pip install rp2040py
+pip install "rp2040py[fs]"
 FEDMOTE_UF2_DIR=folder pytest -s tests/system/test_emulated_pico.py     # folder holds RPI_PICO_W-*.uf2
 """
 
@@ -62,6 +62,7 @@ def test_board_files_fit_a_pico_w_and_its_kernels_agree(tmp_path: Path) -> None:
     if not folder:
         pytest.skip("FEDMOTE_UF2_DIR is not set: no official image to run")
     pytest.importorskip("rp2040py", reason="the emulator rp2040py is not installed")
+    pytest.importorskip("littlefs", reason="littlefs-python is not installed")
     images = sorted(Path(folder).glob("RPI_PICO_W-*.uf2"))
     if not images:
         pytest.skip(f"no RPI_PICO_W-*.uf2 in {folder}")

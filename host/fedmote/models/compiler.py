@@ -1,30 +1,29 @@
-"""Writes .mote files: int8 networks that a board runs in place. docs/mote-format.md has the bytes."""
+"""Compiles int8 networks, from .tflite files or dense layers of our own, to .mote files that boards run.
+
+docs/mote-format.md has the bytes.
+"""
 
 import json
-import struct
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fedmote.errors import FedmoteError
+from fedmote.models import lowering, planner, tflite, writer
+from fedmote.models.graph import Code, Graph, Op, Tensor
+from fedmote.models.lowering.step import LARGEST_BYTES
+from fedmote.models.lowering.weighted import weight_constants
 from mote import quantise
-from mote.model import DENSE, SOFTMAX
+from mote.streaming import rows_of_block
 
 #: kernel -> weight form that it wants
 FORMS = {"plain": 0, "ulab": 0, "viper": 1, "reference": 0}
 
-INT8, INT32, FLOAT32 = 0, 1, 2
-ARENA, FILE = 0, 1
-WEIGHTS, BIAS = 0, 1
-
-_VERSION = 1
-_HEADER_BYTES = 64
-_INFO_BYTES = 4096
-_NAME_BYTES = 16
 _BIAS_LIMIT = 0x3FFFFFFF
 
 
@@ -156,182 +155,195 @@ def compile_dense(
         raise ValueError(f"kernel {kernel!r} is unknown, choose one of: {', '.join(FORMS)}")
     if not layers or len(labels) != len(layers[-1].weights):
         raise ValueError(f"{len(labels)} labels for {len(layers[-1].weights) if layers else 0} outputs")
-    file = _File(FORMS[kernel], len(layers) + softmax)
-    first = x = file.activation(layers[0].weights.shape[1], given, born=-1)
+    graph = Graph(FORMS[kernel])
+    graph.input = x = graph.activation((1, layers[0].weights.shape[1]), given.scale, given.zero_point)
     for number, layer in enumerate(layers):
-        x = file.dense(x, layer, number >= frozen)
+        op = _dense(graph, x, layer)
+        if number >= frozen and len(layer.weight_scales) != 1:
+            raise ValueError(
+                f"layer {number}: what a board trains has one weight scale, not {len(layer.weight_scales)}"
+            )
+        if number >= frozen:
+            graph.train(op)
+        x = op.output
     if softmax:
-        x = file.softmax(x)
-    info = json.dumps(
-        {"name": name, "labels": list(labels), "features": dict(features)}, separators=(",", ":")
-    )
-    return file.finish(first, x, info.encode())
+        y = graph.activation(x.shape, SOFTMAX_OUTPUT.scale, SOFTMAX_OUTPUT.zero_point)
+        graph.op(Code.SOFTMAX, [x], y, quantise.softmax_parameters(quantise.bits_of(x.scale)))
+        x = y
+    graph.output = x
+    return writer.write(graph, planner.plan(graph), _info(name, labels, features))
 
 
-@dataclass
-class _Tensor:
-    """A row of the tensor table. Activations live from op ``born`` to ``dies``, constants have content."""
+@dataclass(frozen=True)
+class Row:
+    """A device op for people. op: its name. operator: number of the .tflite operator that it comes from.
 
-    size: int
-    kind: int
+    tensor: number of the .tflite tensor that is complete once it has run, or None. shape: of its output.
+    bytes: of its constants.
+    """
+
+    op: str
+    operator: int
+    tensor: int | None
     shape: tuple[int, ...]
-    scale: float = 0.0
-    zero_point: int = 0
-    content: bytes | None = None
-    channel_scales: bytes = b""
-    born: int = 0
-    dies: int = 0
-    offset: int = 0
+    macs: int
+    bytes: int
 
 
-class _File:
-    """A .mote file under construction."""
+@dataclass(frozen=True)
+class Lifetime:
+    """Bytes ``offset`` to ``offset + size`` of the arena, taken from op ``born`` to op ``dies``.
 
-    def __init__(self, form: int, op_count: int) -> None:
-        self._form, self._op_count = form, op_count
-        self._tensors: list[_Tensor] = []
-        self._ops: list[bytes] = []
-        self._trainables: list[bytes] = []
-        self._values = 0  # in the flat vector so far
+    born -1: the input, written before the first op. tensors: numbers of the .tflite tensors in it.
+    """
 
-    def activation(self, count: int, of: Quantisation, born: int) -> int:
-        """Add an int8 tensor in the arena, written by op ``born``; return its number."""
-        scale = float(np.float32(of.scale))
-        return self._add(_Tensor(count, INT8, (count,), scale, of.zero_point, born=born, dies=self._op_count))
+    tensors: tuple[int, ...]
+    offset: int
+    size: int
+    born: int
+    dies: int
 
-    def dense(self, x: int, layer: DenseLayer, trainable: bool) -> int:
-        """Add a DENSE op; return the number of its output."""
-        given, number = self._tensors[x], len(self._ops)
-        rows, columns = layer.weights.shape
-        scales = np.asarray(layer.weight_scales, np.float32).reshape(-1)
-        if (columns, len(layer.bias)) != (given.size, rows) or len(scales) not in (1, rows):
-            raise ValueError(
-                f"layer {number}: weights {rows} x {columns}, {len(layer.bias)} biases, "
-                f"{len(scales)} scales, {given.size} inputs"
-            )
-        if trainable and len(scales) != 1:
-            raise ValueError(f"layer {number}: what a board trains has one weight scale, not {len(scales)}")
-        base = given.zero_point + 128 * self._form
-        folded = layer.bias.astype(np.int64) - base * layer.weights.sum(1, dtype=np.int64)
-        if np.abs(folded).max() > 0x7FFFFFFF:
-            raise ValueError(f"layer {number}: a bias with the zero point folded in exceeds 32 bits")
-        factors = [
-            quantise.multiplier_of(
-                quantise.bits_of(given.scale), quantise.bits_of(scale), layer.output.bits, len(scales) > 1
-            )
-            for scale in scales
-        ]
-        multipliers, shifts = np.broadcast_to(np.array(factors, np.int32), (rows, 2)).T
-        stored = layer.weights.view(np.uint8) ^ (128 if self._form else 0)
-        inputs = [
-            x,
-            self._constant(stored, INT8, scales),
-            self._constant(folded.astype("<i4"), INT32),
-            self._constant(multipliers.astype("<i4"), INT32),
-            self._constant(shifts.astype("<i4"), INT32),
-        ]
-        y = self.activation(rows, layer.output, born=number)
-        low = max(-128, layer.output.zero_point) if layer.relu else -128
-        self._op(DENSE, inputs, y, [layer.output.zero_point, low, 127])
-        if trainable:
-            self._trainable(number, WEIGHTS, (rows, columns))
-            self._trainable(number, BIAS, (rows,))
-        return y
 
-    def softmax(self, x: int) -> int:
-        """Add a SOFTMAX op; return the number of its output."""
-        given = self._tensors[x]
-        y = self.activation(given.size, SOFTMAX_OUTPUT, born=len(self._ops))
-        self._op(SOFTMAX, [x], y, quantise.softmax_parameters(quantise.bits_of(given.scale)))
-        return y
+@dataclass(frozen=True)
+class Compiled:
+    """A compiled network. mote: the file. setup: number of set-up ops, which stand before ``ops`` in it.
 
-    def finish(self, first: int, last: int, info: bytes) -> bytes:
-        """Place everything and return the file."""
-        if len(info) > _INFO_BYTES:
-            raise ValueError(
-                f"name, labels and features take {len(info)} bytes, at most {_INFO_BYTES} are free"
-            )
-        arena = _plan([tensor for tensor in self._tensors if tensor.content is None])
-        ops, trainables = b"".join(self._ops), b"".join(self._trainables)
-        tensors_at = _HEADER_BYTES
-        ops_at = tensors_at + 32 * len(self._tensors)
-        trainables_at = ops_at + len(ops)
-        info_at = trainables_at + len(trainables)
-        table, data = self._place(_aligned(info_at + len(info)))
-        body = struct.pack(
-            "<IHHHBBHHIIIII12x",
-            arena, len(self._tensors), len(self._ops), len(self._trainables), self._form, 0, first, last,
-            tensors_at, ops_at, trainables_at, info_at, len(info),
-        ) + table + ops + trainables + _padded(info) + data  # fmt: skip
-        size = 16 + len(body)
-        return struct.pack("<4sHHII", b"MOTE", _VERSION, _HEADER_BYTES, size, zlib.crc32(body)) + body
+    ops: those that run at every call. arena_bytes: of the whole arena. peak_op: number of the one of ``ops``
+    at which the most bytes of the arena are in use, ``peak_bytes`` of them. tensors: .tflite tensor -> tensor
+    of the .mote file that has its value, at the end of the op that writes it. input, output: .tflite tensors.
+    weight_bytes: of weights that a board may leave in the file; block_bytes: of the buffer that it then reads
+    them into. notes: what the user should know.
+    """
 
-    def _place(self, start: int) -> tuple[bytes, bytes]:
-        """Give each constant its offset from ``start`` on; return the tensor table and the constants."""
-        table, data = bytearray(), bytearray()
-        for tensor in self._tensors:
-            if tensor.content is not None:
-                tensor.offset = start + len(data)
-                data += _padded(tensor.content)
-            scales_at = start + len(data) if tensor.channel_scales else 0
-            data += tensor.channel_scales
-            table += struct.pack(
-                "<IIBBBx4HfiI",
-                tensor.offset, tensor.size, tensor.kind, ARENA if tensor.content is None else FILE,
-                len(tensor.shape), *_four(tensor.shape), tensor.scale, tensor.zero_point, scales_at,
-            )  # fmt: skip
-        return bytes(table), bytes(data)
+    mote: bytes
+    setup: int
+    ops: tuple[Row, ...]
+    arena_bytes: int
+    peak_op: int
+    peak_bytes: int
+    lifetimes: tuple[Lifetime, ...]
+    tensors: dict[int, int]
+    input: int
+    output: int
+    weight_bytes: int
+    block_bytes: int
+    notes: tuple[str, ...]
 
-    def _constant(self, values: NDArray[Any], kind: int, scales: NDArray[np.float32] | None = None) -> int:
-        content = np.ascontiguousarray(values).tobytes()
-        tensor = _Tensor(len(content), kind, values.shape, content=content)
-        if scales is not None and len(scales) == 1:
-            tensor.scale = float(scales[0])
-        elif scales is not None:
-            tensor.channel_scales = scales.astype("<f4").tobytes()
-        return self._add(tensor)
+    @property
+    def macs(self) -> int:
+        """Multiplications of one inference."""
+        return sum(row.macs for row in self.ops)
 
-    def _add(self, tensor: _Tensor) -> int:
-        self._tensors.append(tensor)
-        return len(self._tensors) - 1
+    @property
+    def resident_bytes(self) -> int:
+        """Heap that a board needs where it holds the file in memory: the file and the arena."""
+        return len(self.mote) + self.arena_bytes
 
-    def _op(self, code: int, inputs: list[int], output: int, parameters: Sequence[int]) -> None:
-        for tensor in inputs:
-            self._tensors[tensor].dies = len(self._ops)
-        head = struct.pack("<4B", code, len(inputs), 1, len(parameters))
-        tensors = struct.pack(f"<{len(inputs) + 1}H", *inputs, output)
-        self._ops.append(head + _padded(tensors) + struct.pack(f"<{len(parameters)}i", *parameters))
+    @property
+    def streamed_bytes(self) -> int:
+        """Heap that a board needs where it reads weights from the file as it goes."""
+        return len(self.mote) - self.weight_bytes + self.block_bytes + self.arena_bytes
 
-    def _trainable(self, op: int, role: int, shape: tuple[int, ...]) -> None:
-        count = int(np.prod(shape))
-        name = f"dense{op}/{'weights' if role == WEIGHTS else 'bias'}".encode()[:_NAME_BYTES]
-        self._trainables.append(
-            struct.pack("<HBB4HII16s", op, role, len(shape), *_four(shape), count, self._values, name)
+
+def compile_network(
+    network: tflite.Network,
+    kernel: str = "viper",
+    name: str = "",
+    labels: Sequence[str] = (),
+    features: Mapping[str, Any] | None = None,
+    trainable: int | None = None,
+) -> Compiled:
+    """Compile a .tflite network; the board's int8 output is that of TensorFlow Lite Micro, bit for bit.
+
+    kernel: the one that the board will use. name: of the model, the network's description when empty. labels:
+    class names in order of the output, or none. features: settings for lib/mote/features.py. trainable: how
+    many of the last FULLY_CONNECTED layers a board may train, none by default.
+
+    Raises FedmoteError naming operator, tensor and reason where boards cannot run it.
+    """
+    if kernel not in FORMS:
+        raise FedmoteError(f"kernel {kernel!r} is unknown, choose one of: {', '.join(FORMS)}")
+    lowered = lowering.lower(network, FORMS[kernel], trainable or 0)
+    graph = lowered.graph
+    assert graph.input is not None and graph.output is not None
+    if labels and len(labels) != graph.output.count:
+        raise FedmoteError(f"{len(labels)} labels for the {graph.output.count} values of the output")
+    plan = planner.plan(graph)
+    if plan.arena_bytes > LARGEST_BYTES:
+        raise FedmoteError(f"the arena takes {plan.arena_bytes} bytes, boards take at most {LARGEST_BYTES}")
+    try:
+        mote = writer.write(graph, plan, _info(name or network.description, labels, features or {}))
+    except ValueError as error:
+        raise FedmoteError(str(error)) from None
+    numbers = {tensor: number for number, tensor in enumerate(graph.tensors)}
+    streamable = graph.streamable
+    return Compiled(
+        mote=mote,
+        setup=len(graph.setup),
+        ops=tuple(_rows(graph)),
+        arena_bytes=plan.arena_bytes,
+        peak_op=plan.peak_op,
+        peak_bytes=plan.peak_bytes,
+        lifetimes=tuple(_lifetimes(graph, plan)),
+        tensors={index: numbers[tensor] for index, tensor in lowered.values.items()},
+        input=_number(graph.input),
+        output=_number(graph.output),
+        weight_bytes=sum(weights.size for weights in streamable),
+        block_bytes=max((prod(rows_of_block(op)) for op in streamable.values()), default=0),
+        notes=tuple(lowered.notes),
+    )
+
+
+def _dense(graph: Graph, x: Tensor, layer: DenseLayer) -> Op:
+    """Add a DENSE op. Raises ValueError where the layer does not fit."""
+    number = len(graph.ops)
+    rows, columns = layer.weights.shape
+    scales = np.asarray(layer.weight_scales, np.float32).reshape(-1)
+    if (columns, len(layer.bias)) != (x.count, rows) or len(scales) not in (1, rows):
+        raise ValueError(
+            f"layer {number}: weights {rows} x {columns}, {len(layer.bias)} biases, "
+            f"{len(scales)} scales, {x.count} inputs"
         )
-        self._values += count
+    zero_point = layer.output.zero_point
+    y = graph.activation((1, rows), layer.output.scale, zero_point)
+    try:
+        constants = weight_constants(graph, x, y, layer.weights, layer.bias, scales, len(scales) > 1)
+    except ValueError as error:
+        raise ValueError(f"layer {number}: {error}") from None
+    low = max(-128, zero_point) if layer.relu else -128
+    return graph.op(Code.DENSE, [x, *constants], y, (zero_point, low, 127))
 
 
-def _plan(activations: Sequence[_Tensor]) -> int:
-    """Give each activation the lowest offset that is free while it lives; return the bytes of the arena."""
-    placed: list[_Tensor] = []
-    for tensor in activations:
-        others = [other for other in placed if other.born <= tensor.dies and tensor.born <= other.dies]
-        tensor.offset = 0
-        for other in sorted(others, key=lambda one: one.offset):
-            if tensor.offset + tensor.size <= other.offset:
-                break
-            tensor.offset = max(tensor.offset, _aligned(other.offset + other.size))
-        placed.append(tensor)
-    return _aligned(max(tensor.offset + tensor.size for tensor in placed))
+def _info(name: str, labels: Sequence[str], features: Mapping[str, Any]) -> bytes:
+    info = {"name": name, "labels": list(labels), "features": dict(features)}
+    return json.dumps(info, separators=(",", ":")).encode()
 
 
-def _four(shape: tuple[int, ...]) -> tuple[int, ...]:
-    return shape + (1,) * (4 - len(shape))
+def _rows(graph: Graph) -> list[Row]:
+    last = {op.output: number for number, op in enumerate(graph.ops)}
+    return [
+        Row(
+            op.code.name,
+            -1 if op.operator is None else op.operator,
+            op.output.source if last[op.output] == number else None,
+            op.output.shape,
+            op.macs,
+            op.constant_bytes,
+        )
+        for number, op in enumerate(graph.ops)
+    ]
 
 
-def _aligned(offset: int) -> int:
-    return offset + (-offset % 4)
+def _lifetimes(graph: Graph, plan: planner.Plan) -> list[Lifetime]:
+    inside: dict[Any, list[int]] = {}
+    for tensor in graph.tensors:
+        if tensor.storage is not None and tensor.source is not None:
+            inside.setdefault(tensor.storage, []).append(tensor.source)
+    return [
+        Lifetime(tuple(inside.get(one.storage, ())), one.offset, one.size, one.born, one.dies)
+        for one in plan.lifetimes
+    ]
 
 
-def _padded(content: bytes) -> bytes:
-    return content + bytes(-len(content) % 4)
+def _number(tensor: Tensor) -> int:
+    return -1 if tensor.source is None else tensor.source

@@ -39,16 +39,19 @@ def softmax(x, y, multiplier, shift, difference, depth):
                 if x[i] > largest:
                     largest = x[i]
             total = 0
+            powers = []  # big integers cost a board too much to compute them twice
             for i in range(start, start + depth):
-                if x[i] - largest >= difference:
-                    total += rounding_shift(_exponential(high((x[i] - largest) << shift, multiplier)), 12)
-            reciprocal, bits = _reciprocal(total)
-            for i in range(start, start + depth):
-                result = -128
+                power = 0
                 if x[i] - largest >= difference:
                     power = _exponential(high((x[i] - largest) << shift, multiplier))
+                    total += rounding_shift(power, 12)
+                powers.append(power)
+            reciprocal, bits = _reciprocal(total)
+            for i, power in enumerate(powers):
+                result = -128
+                if power:
                     result += rounding_shift(high(reciprocal, power), bits + 23)
-                y[i] = 127 if result > 127 else result
+                y[start + i] = 127 if result > 127 else result
 
     return run
 
