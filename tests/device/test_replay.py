@@ -14,11 +14,11 @@ _PATH = "test-replay.tmp"
 
 def _write(series, cut=0):
     total = sum(len(readings) for _, readings in series)
-    data = struct.pack("<4sHHfIII", b"MREC", 1, 2, 1000.0, len(series), total, 0)
+    data = struct.pack("<4sHHfIII2f", b"MREC", 1, 2, 1000.0, len(series), total, 0, 1.0, 0.5)
     for label, readings in series:
         data += struct.pack("<IB3x", len(readings), label)
         for reading in readings:
-            data += struct.pack("<2f", *reading)
+            data += struct.pack("<2h", reading[0], 2 * reading[1])
     with open(_PATH, "wb") as file:
         file.write(data[: len(data) - cut])
 
@@ -58,7 +58,7 @@ def test_later_passes_keep_the_recorded_pace():
 
 
 def test_damaged_recordings_are_refused():
-    _write([(0, [(1, 2), (3, 4)])], cut=4)
+    _write([(0, [(1, 2), (3, 4)])], cut=2)
     try:
         sensor = _sensor()
         reading = array("f", [0, 0])

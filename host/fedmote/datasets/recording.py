@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 from mote import wire
 
 _VERSION = 1
+_LARGEST = 32767
 
 
 @dataclass(frozen=True)
 class Recording:
-    """One client's series. client: a valid device name. labels: uint8 [S]. series: S arrays, float32
-    [readings, channels].
+    """One client's series, rounded to int16 steps of each channel, as the board's file holds them.
 
+    client: a valid device name. labels: uint8 [S]. series: S arrays, float32 [readings, channels].
+    scales: float32 [channels], the steps that values were rounded to; None for values as they were measured.
     Raises ValueError for a name that no device may have, and where labels and series do not fit each other.
     """
 
@@ -25,6 +27,7 @@ class Recording:
     labels: NDArray[np.uint8]
     series: list[NDArray[np.float32]]
     rate_hz: float
+    scales: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         if not wire.valid_name(self.client):
@@ -35,6 +38,16 @@ class Recording:
             raise ValueError(
                 f"{self.client} has an empty series, or one that has not {self.channels} channels"
             )
+        if self.scales is None:
+            largest = np.max([np.abs(one).max(axis=0) for one in self.series], axis=0)
+            # a power of two: steps times scale is exact on every board
+            scales = np.exp2(np.ceil(np.log2(np.maximum(largest, 1e-30) / _LARGEST))).astype(np.float32)
+            series = [
+                (self._steps(one, scales) * scales.astype(np.float64)).astype(np.float32)
+                for one in self.series
+            ]
+            object.__setattr__(self, "scales", scales)
+            object.__setattr__(self, "series", series)
 
     @property
     def channels(self) -> int:
@@ -57,6 +70,12 @@ class Recording:
         with path.open("wb") as file:
             head = (b"MREC", _VERSION, self.channels, self.rate_hz, len(self.series), self.readings, 0)
             file.write(struct.pack("<4sHHfIII", *head))
+            assert self.scales is not None  # __post_init__ has seen to it
+            file.write(self.scales.astype("<f4").tobytes())
             for label, readings in zip(self.labels, self.series, strict=True):
                 file.write(struct.pack("<IB3x", len(readings), label))
-                file.write(readings.astype("<f4").tobytes())
+                file.write(self._steps(readings, self.scales).astype("<i2").tobytes())
+
+    @staticmethod
+    def _steps(readings: NDArray[np.float32], scales: NDArray[np.float32]) -> NDArray[np.float64]:
+        return np.clip(np.rint(readings / scales.astype(np.float64)), -_LARGEST, _LARGEST)

@@ -1,9 +1,11 @@
 """Plays recorded, labelled readings like a sensor: once as fast as they are taken, then at their own pace.
 
 The file (.rec, little-endian): `MREC`, u16 version 1, u16 channels, f32 rate in Hz, u32 series, u32 readings
-in all, u32 0; then for each series: u32 readings, u8 label, 3 bytes 0, readings * channels f32.
+in all, u32 0, f32 scale of every channel; then for each series: u32 readings, u8 label, 3 bytes 0, readings *
+channels i16, to be multiplied by the scale of their channel.
 """
 
+from array import array
 from struct import unpack_from
 
 from ..port import ticks_diff, ticks_us
@@ -32,8 +34,12 @@ class Replay:
             raise ValueError(
                 "%s: version %d, %d channels, %d series" % (path, version, self.channels, self._series)
             )
-        self._bytes = bytearray(4 * self.channels)
-        self._format = "<%df" % self.channels
+        scales = self._file.read(4 * self.channels)
+        if len(scales) < 4 * self.channels:
+            raise ValueError("%s ends before its first series" % path)
+        self._scales = array("f", unpack_from("<%df" % self.channels, scales))
+        self._bytes = bytearray(2 * self.channels)
+        self._format = "<%dh" % self.channels
         self._pause_us = int(1e6 / (self.rate_hz * speed))
         self.labelled = True
         self.label = None
@@ -57,13 +63,13 @@ class Replay:
         if self._file.readinto(self._bytes) != len(self._bytes):
             raise ValueError("the recording ends in the middle of a series")
         for channel, value in enumerate(unpack_from(self._format, self._bytes)):
-            reading[channel] = value
+            reading[channel] = value * self._scales[channel]
         self._left -= 1
         return True
 
     def _next_series(self):
         if self._done == self._series:
-            self._file.seek(_HEADER_BYTES)
+            self._file.seek(_HEADER_BYTES + 4 * self.channels)
             self._done = 0
             self.labelled = False
             self._last_us = ticks_us()
