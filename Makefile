@@ -11,11 +11,12 @@ DATA = $(shell sed -n 's/^package *= *"\(.*\)"/\1/p' models/*/model.toml | sort 
 $(shell $(BIN)/python -c '' 2>/dev/null || rm -f $(VENV)/.installed $(VENV)/.installed-dev)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench docs clean
+.PHONY: help demo test nightly bench docs clean
 
 help:
 	@echo 'make demo    virtual boards learn together (make demo ARGS="--app digits" passes options)'
 	@echo 'make test    format, lint, types and all tests'
+	@echo 'make nightly the long tests: thousands of generated networks and damaged files, every model'
 	@echo 'make bench   local, federated and centralised learning compared, for every application'
 	@echo 'make docs    docs/boards.md from boards.toml'
 	@echo 'make clean   remove .venv and what builds and tests left'
@@ -31,6 +32,9 @@ test: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest $(ARGS)
+
+nightly: $(VENV)/.installed-dev
+	FEDMOTE_NIGHTLY=1 $(BIN)/python -m pytest tests/host/test_verify_*.py $(ARGS)
 
 docs: $(VENV)/.installed
 	$(BIN)/python -m fedmote.boards.page > docs/boards.md

@@ -1,5 +1,6 @@
 """Reads a .mote file (docs/mote-format.md) and runs its ops in order. Plans nothing, copies no weights."""
 
+import gc
 import json
 from array import array
 from struct import unpack_from
@@ -128,7 +129,7 @@ class Model:
         try:
             if arena > _ARENA_BYTES:
                 raise MemoryError
-            self.arena = memoryview(array("b", bytes(arena)))
+            self.arena = memoryview(_zeros(arena))
         except MemoryError:
             raise ModelError("the model needs an arena of %d bytes, more than there is" % arena) from None
         #: where ops write the first of their outputs; other than 0 only in blocks of streamed weights
@@ -201,6 +202,8 @@ class Model:
         self.ops = []
         offset = self.ops_at
         for number in range(self.op_count):
+            if self._file:
+                gc.collect()  # memory is short: what stays shall lie close together
             op = Op(self, number, offset)
             offset = op.end
             self.ops.append(op)
@@ -235,14 +238,14 @@ class Model:
         return spent
 
     def _streamed_steps(self):
-        from .streaming import Streamed, rows_of_block
+        from .streaming import Streamed, buffers_for
 
-        sizes = [rows * row for op in self.ops if _is_streamed(op) for rows, row in (rows_of_block(op),)]
-        buffer = memoryview(bytearray(max(sizes) if sizes else 0))
-        return [
-            Streamed(self, op, self._file, buffer).run if _is_streamed(op) else op.bind(self)
-            for op in self.ops
-        ]
+        steps = []
+        buffers = buffers_for([op for op in self.ops if _is_streamed(op)])
+        for op in self.ops:
+            gc.collect()
+            steps.append(Streamed(self, op, self._file, buffers).run if _is_streamed(op) else op.bind(self))
+        return steps
 
 
 def _is_streamed(op):
@@ -280,9 +283,18 @@ def _info_of(text):
         info = json.loads(text)
         if isinstance(info["labels"], list) and isinstance(info["features"], dict):
             return info
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RuntimeError):  # the last: nested too deeply
         pass
     raise ModelError("the info text is not a JSON object with labels and features")
+
+
+def _zeros(count):
+    """Return ``count`` zeros as signed bytes, made in place: memory for twice as many may not be there."""
+    zeros, piece = array("b"), bytes(512)
+    for _ in range(count // len(piece)):
+        zeros.extend(piece)
+    zeros.extend(bytes(count % len(piece)))
+    return zeros
 
 
 def _inside(view, offset, size):

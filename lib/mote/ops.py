@@ -11,7 +11,10 @@ from .kernels.plain.arithmetic import int32_at
 DENSE, SOFTMAX, CONV, DEPTHWISE, AVERAGE_POOL, MAX_POOL, MEAN = 1, 2, 3, 4, 5, 6, 7
 ADD, MUL, LOOKUP, MOVE, FILL, GATHER, DEQUANTIZE = 8, 9, 10, 11, 12, 13, 14
 
+_LONGEST_SOFTMAX = 4096  # so many powers stay within an int32
 _LONGEST_SUM = 32768  # so many products of two bytes stay within an int32
+_FARTHEST_SHIFT = 62
+_INFINITE_SCALE = 0x7A000000  # 2^117 as float32 bits
 
 
 class ModelError(ValueError):
@@ -42,6 +45,9 @@ class Op:
         if max(numbers) >= len(model.tensors):
             raise ModelError("op %d names a tensor that does not exist" % number)
         self.tensors = [model.tensors[n] for n in numbers]
+        for place, tensor in enumerate(self.tensors):
+            if tensor.data is None and (place != 1 or tensor_count != 6):
+                raise ModelError("op %d (%s): only weights may stay in the file" % (number, self.name))
         if not self.tensors[-1].is_activation or not self._check(self.tensors, self.parameters(buffer)):
             raise ModelError("op %d (%s) does not fit its tensors" % (number, self.name))
 
@@ -94,14 +100,33 @@ def _for_dequantize(op, model, origin):
 
 
 def _constants_fit(tensors, outputs):
-    """Tell whether bias, multipliers and shifts are int32 [outputs] of the file."""
-    return all(not t.is_activation and t.size == 4 * outputs for t in tensors[2:5])
+    """Tell whether bias, multipliers and shifts are int32 [outputs] of the file, and no shift is too far."""
+    if any(t.is_activation or t.size != 4 * outputs for t in tensors[2:5]):
+        return False
+    shifts = tensors[4].data
+    return all(_shifts(int32_at(shifts, n)) for n in range(outputs))
+
+
+def _shifts(*shifts):
+    """Tell whether these are numbers of bits."""
+    return -_FARTHEST_SHIFT <= min(shifts) and max(shifts) <= _FARTHEST_SHIFT
+
+
+def _clamps(low, high):
+    """Tell whether these are bounds of an int8."""
+    return -128 <= low <= high <= 127
 
 
 def _check_dense(tensors, parameters):
     x, weights, y = tensors[0], tensors[1], tensors[5]
     outputs = tensors[2].size // 4
-    if weights.is_activation or not x.is_activation or not outputs or weights.size % outputs:
+    if (
+        not _clamps(*parameters[1:3])
+        or weights.is_activation
+        or not x.is_activation
+        or not outputs
+        or weights.size % outputs
+    ):
         return False
     columns = weights.size // outputs
     if not 0 < columns <= _LONGEST_SUM or x.size % columns or x.size // columns * outputs != y.size:
@@ -111,7 +136,9 @@ def _check_dense(tensors, parameters):
 
 def _check_softmax(tensors, parameters):
     x, y = tensors
-    return x.is_activation and x.size == y.size > 0 and 0 <= parameters[1] < 32 and parameters[2] <= 0
+    if parameters[0] < 0 or parameters[2] > 0 or x.shape[-1] > _LONGEST_SOFTMAX:  # exponents above 0
+        return False
+    return x.is_activation and x.size == y.size > 0 and 0 <= parameters[1] < 32
 
 
 def _check_conv(tensors, parameters):
@@ -144,7 +171,8 @@ def _window_fits(tensors, parameters):
     stride_h, stride_w, dilation_h, dilation_w, top, left = parameters[4:]
     x, y = four(tensors[0].shape), four(tensors[5].shape)
     return (
-        tensors[0].is_activation
+        _clamps(*parameters[2:4])
+        and tensors[0].is_activation
         and not tensors[1].is_activation
         and x[0] == y[0] == 1
         and min(stride_h, stride_w, dilation_h, dilation_w) > 0
@@ -157,7 +185,7 @@ def _window_fits(tensors, parameters):
 def _check_pool(tensors, parameters):
     x, y = four(tensors[0].shape), four(tensors[1].shape)
     _, _, kernel_h, kernel_w, stride_h, stride_w, top, left = parameters
-    if not tensors[0].is_activation or x[0] != 1 or y[0] != 1 or x[3] != y[3]:
+    if not _clamps(*parameters[:2]) or not tensors[0].is_activation or x[0] != 1 or y[0] != 1 or x[3] != y[3]:
         return False
     if min(kernel_h, kernel_w, stride_h, stride_w) < 1 or max(parameters) > 65535:
         return False
@@ -176,6 +204,7 @@ def _check_mean(tensors, parameters):
     outer, count, inner = parameters[:3]
     return (
         x.is_activation
+        and _shifts(parameters[6])
         and min(outer, count, inner) > 0
         and max(outer, count, inner) < 1 << 24
         and outer * count * inner == x.size
@@ -183,8 +212,18 @@ def _check_mean(tensors, parameters):
     )
 
 
+def _check_add(tensors, parameters):
+    return _shifts(parameters[4], parameters[6], parameters[8]) and _check_broadcast(tensors, parameters)
+
+
+def _check_mul(tensors, parameters):
+    return _shifts(parameters[4]) and _check_broadcast(tensors, parameters)
+
+
 def _check_broadcast(tensors, parameters):
     a, b, y = tensors
+    if not _clamps(*parameters[-10:-8]):
+        return False
     counts = four(y.shape)
     return _reaches(a.size, 0, counts, parameters[-8:-4], 1) and _reaches(
         b.size, 0, counts, parameters[-4:], 1
@@ -226,7 +265,8 @@ def _check_gather(tensors, parameters):
 
 def _check_dequantize(tensors, parameters):
     x, y = tensors
-    return x.is_activation and 4 * x.size == y.size
+    # a scale so far below the largest float that no product exceeds it
+    return x.is_activation and 4 * x.size == y.size and x.scale < _INFINITE_SCALE
 
 
 def _reaches(size, start, counts, steps, block):
@@ -248,8 +288,8 @@ OPS = {
     AVERAGE_POOL: ("average_pool", 2, 8, _check_pool, _for_pool),
     MAX_POOL: ("max_pool", 2, 8, _check_pool, _for_pool),
     MEAN: ("mean", 2, 7, _check_mean, _none),
-    ADD: ("add", 3, 20, _check_broadcast, _for_broadcast),
-    MUL: ("mul", 3, 15, _check_broadcast, _for_broadcast),
+    ADD: ("add", 3, 20, _check_add, _for_broadcast),
+    MUL: ("mul", 3, 15, _check_mul, _for_broadcast),
     LOOKUP: ("lookup", 3, 0, _check_lookup, _none),
     MOVE: ("move", 2, 15, _check_move, _none),
     FILL: ("fill", 1, 1, _check_fill, _none),

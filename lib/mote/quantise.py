@@ -13,21 +13,17 @@ def bits_of(value):
     return struct.unpack("<I", struct.pack("<f", value))[0]
 
 
-def multiplier_of(input_scale, weight_scale, output_scale, per_channel=False):
+def multiplier_of(input_scale, weight_scale, output_scale):
     """Return (multiplier, shift) of ``input_scale * weight_scale / output_scale``.
 
-    Arguments: float32 bit patterns of positive scales. The product is rounded to float32 first unless
-    ``per_channel``, as TFLM does. multiplier: Q31, 2^30 to 2^31 - 1. shift: exponent, negative shifts right.
+    Arguments: float32 bit patterns of positive scales; the product is that of doubles. multiplier: Q31,
+    2^30 to 2^31 - 1. shift: exponent, negative shifts right.
     Raises ValueError for a scale that is zero, negative, infinite or not a number.
     """
     x, x_exponent = _decompose(input_scale)
     w, w_exponent = _decompose(weight_scale)
     y, y_exponent = _decompose(output_scale)
-    product, exponent = x * w, x_exponent + w_exponent
-    if not per_channel:
-        product, up = _round(product, 1, 24)
-        exponent += up
-    return _q31(product, y, exponent - y_exponent)
+    return _q31(x * w, y, x_exponent + w_exponent - y_exponent)
 
 
 def softmax_parameters(input_scale):

@@ -21,22 +21,34 @@ def rows_of_block(op):
     return rows, row
 
 
+def buffers_for(ops):
+    """Return what all streamed ops of a model share: a buffer for a
+    block of weights, and three for its constants."""
+    weights = constants = 0
+    for op in ops:
+        rows, row = rows_of_block(op)
+        weights = max(weights, rows * row)
+        if rows < op.tensors[2].size // 4:
+            constants = max(constants, 4 * rows)
+    return [memoryview(bytearray(size)) for size in (weights, constants, constants, constants)]
+
+
 class Streamed:
-    """An op with its weights in ``file``; ``run`` reads and computes block after block.
+    """An op with its weights in ``file``; ``run`` reads and computes
+    block after block. buffers: of ``buffers_for``."""
 
-    buffer: memoryview of at least rows * row bytes, shared by all ops of a model.
-    """
-
-    def __init__(self, model, op, file, buffer):
+    def __init__(self, model, op, file, buffers):
         self._model, self._op, self._file = model, op, file
         rows, row = rows_of_block(op)
         self._rows = rows
         self._blocks = op.tensors[2].size // 4 // rows
-        self._origin = array("H", [0])
-        self._weights = buffer[: rows * row]
-        self._constants = [memoryview(bytearray(4 * rows)) for _ in range(3)]
-        x, _, _, _, _, y = op.tensors
-        self._views = [x.data, self._weights] + self._constants + [y.data]
+        self._weights = buffers[0][: rows * row]
+        self._constants = []
+        constants, self._origin = [tensor.data for tensor in op.tensors[2:5]], model.origin
+        if self._blocks > 1:
+            constants = self._constants = [buffer[: 4 * rows] for buffer in buffers[1:]]
+            self._origin = array("H", [0])
+        self._views = [op.tensors[0].data, self._weights] + constants + [op.tensors[5].data]
         self._run = None if model.kernel.LOOKS_ONCE else op.bind_views(model, self._views, self._origin)
 
     def run(self):
@@ -48,7 +60,8 @@ class Streamed:
                 raise OSError("the model's file ends early: it was changed")
             for target, tensor in zip(self._constants, self._op.tensors[2:5]):
                 target[:] = tensor.data[4 * rows * block : 4 * rows * (block + 1)]
-            self._origin[0] = rows * block
+            if self._constants:
+                self._origin[0] = rows * block
             if self._run is None:
                 self._op.bind_views(self._model, self._views, self._origin)()
             else:

@@ -19,7 +19,7 @@ Shape = tuple[int, ...]
 #: element-wise mean distance of an int8 value from its zero point, roughly
 _TYPICAL = 73.0
 _LARGEST = 400
-_FUSED = ("NONE", "NONE", "RELU", "RELU6", "RELU_N1_TO_1")
+_FUSED = ("NONE", "NONE", "NONE", "RELU", "RELU", "RELU6", "RELU_N1_TO_1")
 
 
 @dataclass
@@ -83,6 +83,8 @@ class Draft:
         return bool(self.rng.random() < probability)
 
     def zero_point(self) -> int:
+        if self.chance(0.4):
+            return self.between(-64, 64)
         return self.pick(-128, 127, 0, self.between(-128, 127), self.between(-128, 127))
 
     def scale(self) -> float:
@@ -130,7 +132,7 @@ def _weighted(
         own = Quantisation(products, (0,) * len(products))
         draft.tensors.append(Tensor(f"t{len(draft.tensors)}", (channels,), "INT32", values32.tobytes(), own))
         bias = len(draft.tensors) - 1
-    factor = draft.near(60 / typical * 2.0 ** draft.rng.uniform(-2, 3))
+    factor = draft.near(60 / typical * 2.0 ** draft.rng.uniform(-2.5, 1))
     return weights, bias, source * base / factor
 
 
@@ -542,13 +544,19 @@ def graph(seed: int) -> bytes:
     while len(draft.operators) < wanted:
         before = len(draft.tensors), len(draft.operators)
         y = _residual(draft, x) if draft.chance(0.25) else OPERATORS[draft.pick(*names)](draft, x)
-        if y is None or not 2 <= prod(draft.shape(y)) <= _LARGEST:
+        if y is None or not _fits(draft, y):
             del draft.tensors[before[0] :], draft.operators[before[1] :]
         else:
             x = y
     if draft.chance(0.3):
         x = draft.pick(*ENDS.values())(draft, x)
     return _file(draft, x, f"{seed}: graph")
+
+
+def _fits(draft: Draft, y: int) -> bool:
+    """Whether a graph may go on from y: a batch of 1, neither too small nor too large, of a usual scale."""
+    shape, scale = draft.shape(y), draft.quantisation(y).scales[0]
+    return shape[0] == 1 and 2 <= prod(shape) <= _LARGEST and 2**-12 < scale < 16
 
 
 def _residual(draft: Draft, x: int) -> int | None:
@@ -574,6 +582,25 @@ def _input(draft: Draft, shape: Shape, kind: str = "INT8") -> int:
 def _file(draft: Draft, y: int, description: str) -> bytes:
     main = Subgraph("main", tuple(draft.tensors), tuple(draft.operators), tuple(draft.inputs), (y,))
     return write(Network(3, description, (main,)))
+
+
+def product_of_doubles(seed: int) -> bytes:
+    """Return a .tflite file with results on ties if one computes its factors in float32, as TFLM does not."""
+    draft = Draft(np.random.default_rng([seed, 4]))
+    scale, other = (np.float32(draft.rng.uniform(0.5, 1)) for _ in range(2))
+    code = ("FULLY_CONNECTED", "SUB", "LEAKY_RELU")[seed % 3]
+    x = draft.tensor((1, 128), float(scale), -128 if code == "SUB" else draft.between(-64, 64))
+    draft.inputs.append(x)
+    inputs, shape, y_scale = [x], (1, 128), float(scale * other) * 2.0 ** draft.between(1, 3)
+    options: dict[str, OptionValue] = {}
+    if code == "FULLY_CONNECTED":
+        inputs, shape, y_scale = [x, draft.constant((64, 128), float(other), 0)], (1, 64), 256 * y_scale
+    elif code == "SUB":  # the lowest input is 0 throughout, so that the constant decides
+        inputs, y_scale = [x, draft.constant((1, 128), 0.25)], 1.0
+    else:
+        options["alpha"] = float(other)
+    y = draft.tensor(shape, y_scale, draft.between(-20, 20))
+    return _file(draft, draft.apply(code, inputs, [y], **options), f"{seed}: {code}")
 
 
 # --- streaming ---------------------------------------------------------------------------------------------

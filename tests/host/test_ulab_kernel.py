@@ -13,7 +13,10 @@ from fedmote import assets
 from fedmote.boards import virtual
 
 _TESTS = Path(__file__).parents[1]
-_FILES = ["rules.py", "rounding.py", "training.py", "test_kernels.py", "test_train.py"]
+_FILES = [
+    "rules.py", "rounding.py", "sizes.py", "training.py", "test_kernels.py", "test_kernels_ops.py",
+    "test_model.py", "test_train.py",
+]  # fmt: skip
 _CHOICE = "from mote import kernels; print(kernels.choose(None, 0).NAME)"
 
 

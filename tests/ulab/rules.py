@@ -81,6 +81,40 @@ def test_clip_floor_and_comparisons():
     assert (_int8([-128, 0, 127]) > 0).tolist() == [False, False, True]
 
 
+def test_transposed_and_stepped_arrays_are_views_that_dot_takes():
+    numbers = array("b", range(12))
+    matrix = np.frombuffer(numbers, dtype=np.int8).reshape((4, 3))
+    turned = matrix.transpose()
+    assert turned.shape == (3, 4) and np.dot(matrix[1:4:2], turned).tolist()[0] == [14.0, 50.0, 86.0, 122.0]
+    assert np.dot(np.ones(2, dtype=np.int8), matrix[:2]).tolist() == [3.0, 5.0, 7.0]
+    matrix[0:4:3] = _int8([-1, -2, -3]).reshape((1, 3))
+    matrix[1:2, 1:] = -9
+    assert list(numbers) == [-1, -2, -3, 3, -9, -9, 6, 7, 8, -1, -2, -3]
+
+
+def test_int8_times_int16_is_int16_and_adds_up_in_place():
+    weights = np.array(_int8([127, -128]), dtype=np.int16)
+    total = _int8([-128, -128, 127, 127]).reshape((2, 2)) * weights
+    assert total.tolist() == [[-16256, 16384], [16129, -16256]]
+    total += _int8([-128, -128, 127, 127]).reshape((2, 2)) * np.array([127, 127], dtype=np.int16)
+    assert total.tolist() == [[-32512, 128], [32258, -127]]
+    total += _int8([-128, 127])
+    assert total.tolist() == [[-32640, 255], [32130, 0]]
+    assert (total + np.array([0.5, 0.25])).tolist() == [[-32639.5, 255.25], [32130.5, 0.25]]
+    assert (np.maximum(weights, weights * -1).tolist(), np.max(weights)) == ([127, 128], 127)
+
+
+def test_arrays_of_one_column_or_one_row_are_spread():
+    numbers = np.array([[1.0, 2.0], [3.0, 4.0]])
+    numbers += np.array([[10.0], [20.0]])
+    numbers -= (numbers < 12.0) * np.array([1.0, 5.0])
+    assert numbers.tolist() == [[10.0, 12.0], [23.0, 24.0]]
+    found = np.nonzero(numbers < 20.0)
+    assert [list(axis) for axis in found] == [[0, 0], [0, 1]]
+    assert np.any(numbers < 11.0) and not np.any(numbers < 0.0)
+    assert np.maximum(_int8([-128, 5]), _int8([-5, 127])).tolist() == [-5, 127]
+
+
 def test_what_ulab_lacks_is_missing():
     for name in ("int32", "float32", "matmul", "einsum", "abs"):
         assert not hasattr(np, name)

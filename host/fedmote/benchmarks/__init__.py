@@ -1,14 +1,15 @@
 """What ``fedmote bench`` can measure: benchmarks that show figures and tell which demands were missed."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Protocol
 
 from rich.table import Table
 
-from fedmote.benchmarks import learning
+from fedmote.benchmarks import inference, learning
 from fedmote.models.application import Application
 
-__all__ = ["BENCHMARKS", "Benchmark", "Outcome"]
+__all__ = ["BENCHMARKS", "MODEL_BENCHMARKS", "Benchmark", "ModelBenchmark", "Outcome"]
 
 
 class Outcome(Protocol):
@@ -21,11 +22,17 @@ class Outcome(Protocol):
         """Return the figures that a person wants to see."""
 
     def missed(self) -> list[str]:
-        """Return a sentence for every demand of the application's ``[bar]`` that was not met."""
+        """Return a sentence for every demand, such as those of ``[bar]`` in model.toml, that was not met."""
 
 
 #: takes the application, the seed, and a function to call with (done, in all) on the way
 Benchmark = Callable[[Application, int, Callable[[int, int], None]], Outcome]
 
-#: name on the command line -> benchmark
+#: takes a folder of .tflite files (None: the default one), the seed, and a function as above
+ModelBenchmark = Callable[[Path | None, int, Callable[[int, int], None]], Outcome]
+
+#: name on the command line -> benchmark of an application
 BENCHMARKS: dict[str, Benchmark] = {"learning": learning.run}
+
+#: name on the command line, in place of an application -> benchmark of .tflite models
+MODEL_BENCHMARKS: dict[str, ModelBenchmark] = {"inference": inference.run}

@@ -27,11 +27,16 @@ COMMANDS = {
     "fleet": Entry("fedmote.cli.fleet:main", "Run virtual boards against a broker."),
     "monitor": Entry("fedmote.cli.monitor:main", "Watch a board's live inference over its serial port."),
     "image": Entry("fedmote.cli.image:main", "Write a board's file system into a folder, ready to copy."),
+    "compile": Entry(
+        "fedmote.cli.compile:main", "Compile a .tflite model for a board, and see what it takes."
+    ),
+    "verify": Entry("fedmote.cli.verify:main", "Compare a compiled model with TensorFlow Lite Micro."),
+    "export": Entry("fedmote.cli.export:main", "Write what a board has learned back to a .tflite model."),
     "boards": Entry("fedmote.cli.boards:main", "List the supported boards, or show one in full."),
     "provision": Entry(
         "fedmote.cli.provision:main", "Give devices their ids and keys, list and revoke them."
     ),
-    "bench": Entry("fedmote.cli.bench:main", "Compare local, federated and centralised learning."),
+    "bench": Entry("fedmote.cli.bench:main", "Measure learning, and inference beside TensorFlow Lite Micro."),
 }
 
 

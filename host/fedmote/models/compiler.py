@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from fedmote.errors import FedmoteError
 from fedmote.models import lowering, planner, tflite, writer
 from fedmote.models.graph import Code, Graph, Op, Tensor
+from fedmote.models.loading import load
 from fedmote.models.lowering.step import LARGEST_BYTES
 from fedmote.models.lowering.weighted import weight_constants
 from mote import quantise
@@ -275,6 +276,7 @@ def compile_network(
         mote = writer.write(graph, plan, _info(name or network.description, labels, features or {}))
     except ValueError as error:
         raise FedmoteError(str(error)) from None
+    load(mote)
     numbers = {tensor: number for number, tensor in enumerate(graph.tensors)}
     streamable = graph.streamable
     return Compiled(
@@ -307,7 +309,7 @@ def _dense(graph: Graph, x: Tensor, layer: DenseLayer) -> Op:
     zero_point = layer.output.zero_point
     y = graph.activation((1, rows), layer.output.scale, zero_point)
     try:
-        constants = weight_constants(graph, x, y, layer.weights, layer.bias, scales, len(scales) > 1)
+        constants = weight_constants(graph, x, y, layer.weights, layer.bias, scales)
     except ValueError as error:
         raise ValueError(f"layer {number}: {error}") from None
     low = max(-128, zero_point) if layer.relu else -128

@@ -89,7 +89,7 @@ class Oracle:
         self._invoke()
         with _standard_error() as said:
             self._interpreter.print_allocations()
-        return {name: int(size) for name, size in _ALLOCATIONS.findall(said())}
+            return {name: int(size) for name, size in _ALLOCATIONS.findall(said())}
 
     def _start(self, data: bytes, config: Any) -> Any:
         with _standard_error() as said:

@@ -93,7 +93,8 @@ def share(graph: Graph) -> dict[Tensor, Storage]:
                 continue
             source = owners.get(x.storage, x.storage)
             others = [one for one in op.inputs if one is not x and one.storage is x.storage]
-            if last[source] == number and not (source.state or target.state or others):
+            needed = _is_output(graph, source, owners) or last[source] != number
+            if not (needed or others or source.state or target.state):
                 owners[target] = source
                 last[source] = last[target]
                 break
@@ -102,6 +103,12 @@ def share(graph: Graph) -> dict[Tensor, Storage]:
         for tensor in graph.tensors
         if tensor.storage is not None and tensor.storage in owners
     }
+
+
+def _is_output(graph: Graph, storage: Storage, owners: dict[Storage, Storage]) -> bool:
+    """Whether the network's output is in a storage, or has moved there."""
+    output = graph.output.storage if graph.output is not None else None
+    return output is not None and owners.get(output, output) is storage
 
 
 def place(needed: Sequence[Lifetime], op_count: int) -> Plan:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import subprocess
 import tempfile
 from collections import Counter
@@ -14,9 +15,10 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
+from rich.table import Table
 
 from fedmote import assets
-from fedmote.boards import virtual
+from fedmote.boards import image, virtual
 from fedmote.errors import FedmoteError
 from fedmote.models import reference, tflite, verify_board
 from fedmote.models.compiler import Compiled, compile_network
@@ -25,11 +27,17 @@ from mote.model import Model
 
 #: kernels that can be verified; ``reference`` alone runs here, the others under MicroPython
 KERNELS = ("plain", "viper", "ulab", "reference")
-#: A Pico's heap has 229 kB free; this one has 226 kB, and its objects and pointers are twice as wide.
-PICO_HEAP_BYTES = 224 * 1024
+#: A Pico's heap has 229 kB free. Here, pointers and so most objects are twice as wide: of the heap of a large
+#: streamed network, library and tables take more than 120 kB here, half of it on a Pico. So these 262 kB are
+#: about 200 kB there.
+PICO_HEAP_BYTES = 256 * 1024
+#: what compiling the library takes, which boards get compiled
+_COMPILING_BYTES = 128 * 1024
 #: heap beyond model and arena, for the library and the interpreter, where weights are not streamed
 _SPARE_BYTES = 512 * 1024
 _SECONDS = 900.0
+#: for which the library is compiled beforehand, as for boards; None: the interpreter reads the source
+_ARCHITECTURE = "x64" if platform.machine() == "x86_64" and "FEDMOTE_MICROPYTHON" not in os.environ else None
 
 
 @dataclass(frozen=True)
@@ -97,6 +105,27 @@ class Report:
     def elements(self) -> int:
         """All values compared."""
         return sum(row.elements for row in self.rows)
+
+    @property
+    def sentence(self) -> str:
+        """What was found, in short."""
+        differing = sum(row.differing for row in self.rows)
+        return (
+            f"{self.kernel}: {differing} of {self.elements} values differ, {len(self.rows)} operators, "
+            f"{self.inputs} inputs, {self.seconds:.1f} s"
+            + (f"; not compared, as they are part of others: {', '.join(self.absent)}" if self.absent else "")
+        )
+
+    def table(self) -> Table:
+        """Return a row for every operator."""
+        table = Table("", "operator", "shape", "values", "differing", box=None)
+        for row in self.rows:
+            shape = " × ".join(map(str, row.shape))
+            style = "bold red" if row.differing else ""
+            table.add_row(
+                str(row.operator), row.code, shape, str(row.elements), str(row.differing), style=style
+            )
+        return table
 
     def summary(self) -> dict[str, Any]:
         """Return all figures for machines, to be written as JSON."""
@@ -187,9 +216,19 @@ def verify(
 
 
 def prepare(
-    data: bytes, kernel: str, *, inputs: int, per_op: bool = True, streamed: bool = False, seed: int = 1
+    data: bytes,
+    kernel: str,
+    *,
+    inputs: int,
+    per_op: bool = True,
+    streamed: bool = False,
+    seed: int = 1,
+    repeats: int = 0,
 ) -> Case:
-    """Compile a .tflite file and let TFLM answer. Raises FedmoteError."""
+    """Compile a .tflite file and let TFLM answer. repeats: calls to measure under MicroPython, besides.
+
+    Raises FedmoteError.
+    """
     if kernel not in KERNELS:
         raise FedmoteError(f"kernel {kernel!r} is unknown, choose one of: {', '.join(KERNELS)}")
     if streamed and kernel == "reference":
@@ -199,7 +238,8 @@ def prepare(
     given = inputs_for(network, inputs, seed)
     oracle = Oracle(data, network, every_op=per_op)
     watched = _watched(network, compiled) if per_op else ()
-    return Case(network, compiled, kernel, given, [oracle.run(one) for one in given], watched, streamed)
+    answers = [oracle.run(one) for one in given]
+    return Case(network, compiled, kernel, given, answers, watched, streamed, repeats)
 
 
 def run(cases: Sequence[Case], *, heap_bytes: int | None = None, timeout: float = _SECONDS) -> list[Ran]:
@@ -305,35 +345,53 @@ def _heap_bytes(cases: Iterable[Case]) -> int:
     )
 
 
+def on_micropython(
+    folder: Path, jobs: Sequence[dict[str, Any]], heap_bytes: int, timeout: float = _SECONDS
+) -> list[dict[str, Any]]:
+    """Let MicroPython do jobs of verify_board.py on files in ``folder``, and return its answers.
+
+    An answer with "error" is what went wrong in one job. Raises FedmoteError where the interpreter itself
+    ended early or did not end.
+    """
+    (folder / "jobs").write_text("".join(json.dumps(job) + "\n" for job in jobs))
+    library = assets.library().parent
+    if _ARCHITECTURE:
+        image.write(folder / "image", arch=_ARCHITECTURE)
+        library = folder / "image" / "lib"
+    else:
+        heap_bytes += _COMPILING_BYTES
+    command = [*virtual.interpreter(), "-X", f"heapsize={heap_bytes}", verify_board.__file__, "jobs"]
+    path = os.pathsep.join([str(library), ".frozen"])
+    try:
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            env={**os.environ, "MICROPYPATH": path},
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
+    except subprocess.TimeoutExpired:
+        raise FedmoteError(f"MicroPython did not finish within {timeout:g} s") from None
+    answers = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    if len(answers) != len(jobs):
+        said = (done.stderr or done.stdout).strip().splitlines() or [f"exit status {done.returncode}"]
+        raise FedmoteError(f"MicroPython ended after {len(answers)} of {len(jobs)} networks: {said[-1]}")
+    return answers
+
+
 def _on_micropython(cases: Sequence[Case], heap_bytes: int, timeout: float) -> list[Ran]:
     with tempfile.TemporaryDirectory(prefix="fedmote-verify-") as name:
         folder = Path(name)
         jobs = [_job(folder, number, case) for number, case in enumerate(cases)]
-        (folder / "jobs").write_text("".join(json.dumps(job) + "\n" for job in jobs))
-        command = [*virtual.interpreter(), "-X", f"heapsize={heap_bytes}", verify_board.__file__, "jobs"]
-        path = os.pathsep.join([str(assets.library().parent), ".frozen"])
-        try:
-            done = subprocess.run(
-                command,
-                cwd=folder,
-                env={**os.environ, "MICROPYPATH": path},
-                capture_output=True,
-                text=True,
-                timeout=timeout,
-            )
-        except subprocess.TimeoutExpired:
-            raise FedmoteError(f"MicroPython did not finish within {timeout:g} s") from None
-        lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
         ran = []
-        for number, (case, line) in enumerate(zip(cases, lines, strict=False)):
-            if "error" in line:
-                raise FedmoteError(f"{case.network.description or number}: MicroPython: {line['error']}")
+        for number, answer in enumerate(on_micropython(folder, jobs, heap_bytes, timeout)):
+            if "error" in answer:
+                network = cases[number].network.description or "the network"
+                raise FedmoteError(f"{network}: MicroPython: {answer['error']}")
             output = folder / f"{number}.out"
             values = output.read_bytes() if output.exists() else b""
-            ran.append(Ran(values, line["free"], line.get("microseconds"), line.get("allocated")))
-        if len(ran) != len(cases):
-            said = (done.stderr or done.stdout).strip().splitlines() or [f"exit status {done.returncode}"]
-            raise FedmoteError(f"MicroPython ended after {len(ran)} of {len(cases)} networks: {said[-1]}")
+            ran.append(Ran(values, answer["free"], answer.get("microseconds"), answer.get("allocated")))
         return ran
 
 

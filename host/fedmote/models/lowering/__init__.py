@@ -133,25 +133,29 @@ def _last_operator(lowering: Lowering) -> int:
 
 def _tail(graph: Graph, count: int) -> list[Op]:
     """Return the last ``count`` DENSE ops, which must stand one after the other before at most a SOFTMAX."""
-    ops = graph.ops[:-1] if graph.ops[-1].code is Code.SOFTMAX else graph.ops
+    ends = graph.ops[-1].code is Code.SOFTMAX
+    ops = graph.ops[:-1] if ends else graph.ops
     tail = ops[len(ops) - count :]
-    if not 0 <= count <= len(ops) or any(op.code is not Code.DENSE for op in tail):
+    chain = [*tail, graph.ops[-1]] if ends and tail else tail
+    if count > len(ops) or any(op.code is not Code.DENSE for op in tail):
         raise FedmoteError(
             f"{count} layers cannot be trainable: the network does not end in as many dense ones"
         )
+    for before, after in pairwise(chain):
+        if before.output is not after.inputs[0]:
+            raise _untrainable(after, "something stands between it and the layer before")
     for op in tail:
+        zero_point, low, high = op.parameters
         if op.inputs[1].channel_scales:
-            raise FedmoteError(
-                f"operator {op.operator} (FULLY_CONNECTED) cannot be trainable: its weights have a scale per "
-                "output; convert with one scale per tensor for dense layers"
-            )
+            raise _untrainable(op, "its weights have a scale per output; convert with one per tensor for it")
         if op.inputs[0].count != op.inputs[1].shape[1]:
-            raise FedmoteError(
-                f"operator {op.operator} (FULLY_CONNECTED) cannot be trainable: it has several rows"
-            )
-    for before, after in pairwise(tail):
-        if before.output.storage is not after.inputs[0].storage:
-            raise FedmoteError(
-                f"operator {after.operator} cannot be trainable: it does not follow the one before"
-            )
+            raise _untrainable(op, "it has several rows")
+        if high != 127 or low not in (-128, zero_point):
+            raise _untrainable(op, "its activation is neither none nor a ReLU")
+    if tail and tail[-1].parameters[0] == tail[-1].parameters[1]:
+        raise _untrainable(tail[-1], "its output has no negative values, as class scores must")
     return tail
+
+
+def _untrainable(op: Op, reason: str) -> FedmoteError:
+    return FedmoteError(f"operator {op.operator} (FULLY_CONNECTED) cannot be trainable: {reason}")

@@ -21,18 +21,18 @@ def multiplier_of(real: float) -> tuple[int, int]:
     return _bounded(multiplier, shift)
 
 
-def factor_of(x_scale: float, w_scale: float, y_scale: float, per_channel: bool) -> tuple[int, int]:
+def factor_of(x_scale: float, w_scale: float, y_scale: float) -> tuple[int, int]:
     """Return (multiplier, shift) of ``x_scale * w_scale / y_scale``, float32 values; 0 where w_scale is.
 
-    The product is rounded to float32 first unless ``per_channel``. Raises ValueError.
+    The product is that of doubles. Raises ValueError.
     """
     product = x_scale * w_scale
     if min(x_scale, w_scale, y_scale, product) < _TINY:
         if y_scale <= 0 or not product >= 0:
             raise ValueError(f"scales {x_scale:g}, {w_scale:g} and {y_scale:g} give no factor")
-        return multiplier_of((product if per_channel else float(np.float32(product))) / y_scale)
+        return multiplier_of(product / y_scale)
     bits = [quantise.bits_of(scale) for scale in (x_scale, w_scale, y_scale)]
-    multiplier, shift = quantise.multiplier_of(*bits, per_channel)
+    multiplier, shift = quantise.multiplier_of(*bits)
     return _bounded(multiplier, shift)
 
 

@@ -16,17 +16,12 @@ Pair = Callable[[int, int], int]
 
 def add(step: Step) -> None:
     """ADD."""
-    x_scale, y_scale, scale = _scales(step)
-    twice = 2 * max(x_scale, y_scale)
-    _sum(step, 1, x_scale / twice, y_scale / twice, twice / ((1 << _SHIFT) * scale))
+    _sum(step, 1)
 
 
 def sub(step: Step) -> None:
-    """SUB: as ADD, but TensorFlow Lite Micro computes its factors in float32."""
-    x_scale, y_scale, scale = (np.float32(one) for one in _scales(step))
-    twice = np.float32(2) * max(x_scale, y_scale)
-    out = twice / (np.float32(1 << _SHIFT) * scale)
-    _sum(step, -1, float(x_scale / twice), float(y_scale / twice), float(out))
+    """SUB."""
+    _sum(step, -1)
 
 
 def mul(step: Step) -> None:
@@ -52,8 +47,10 @@ def dequantize(step: Step) -> None:
     step.emit(Code.DEQUANTIZE, [x], step.y(step.tensor(0).shape, Kind.FLOAT32))
 
 
-def _sum(step: Step, sign: int, of_a: float, of_b: float, of_y: float) -> None:
-    """of_a, of_b, of_y: factors, all below 1."""
+def _sum(step: Step, sign: int) -> None:
+    x_scale, y_scale, scale = _scales(step)
+    twice = 2 * max(x_scale, y_scale)
+    of_a, of_b, of_y = x_scale / twice, y_scale / twice, twice / ((1 << _SHIFT) * scale)
     a, b, y = step.source(0), step.source(1), step.y(_broadcast(step))
     low, high = _range(step, y)
     if not max(of_a, of_b, of_y) < 1 or not math.isfinite(of_y):

@@ -42,14 +42,14 @@ def relu6(step: Step) -> None:
 
 
 def leaky_relu(step: Step) -> None:
-    """LEAKY_RELU; the factors are computed in float32."""
+    """LEAKY_RELU."""
     x, y = _pair(step)
-    x_scale, y_scale = np.float32(step.scale(x)), np.float32(step.scale(y))
+    x_scale, y_scale = step.scale(x), step.scale(y)
     alpha = step.real("alpha")
     if alpha < 0:
         raise step.refuse(f"a negative alpha ({alpha:g}) is not supported")
-    rising = multiplier_of(float(x_scale / y_scale))
-    falling = multiplier_of(float(x_scale * np.float32(alpha) / y_scale))
+    rising = multiplier_of(x_scale / y_scale)
+    falling = multiplier_of(x_scale * alpha / y_scale)
 
     def value_of(value: int) -> int:
         value -= x.zero_point

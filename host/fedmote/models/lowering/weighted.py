@@ -64,12 +64,11 @@ def weight_constants(
     weights: NDArray[np.int8],
     bias: NDArray[Any],
     scales: NDArray[np.float32],
-    per_channel: bool,
 ) -> list[Tensor]:
     """Return the constants of a DENSE, CONV or DEPTHWISE op: weights, bias, multipliers, shifts.
 
     weights: as the file has them, output channels first, but last for [1, H, W, N]. bias: [N]. scales: [1] or
-    [N]. per_channel: how factors are rounded. Raises ValueError where sums or factors do not fit.
+    [N]. Raises ValueError where sums or factors do not fit.
     """
     last = weights.ndim == 4 and weights.shape[-1] == len(bias) and weights.shape[0] == 1
     axes = (0, 1, 2) if last else tuple(range(1, weights.ndim))
@@ -77,7 +76,7 @@ def weight_constants(
     folded = bias.astype(np.int64) - base * weights.sum(axes, dtype=np.int64)
     if np.abs(folded).max() > _INT32:
         raise ValueError("a bias with the zero point folded in exceeds 32 bits")
-    factors = [factor_of(x.scale, float(scale), y.scale, per_channel) for scale in scales]
+    factors = [factor_of(x.scale, float(scale), y.scale) for scale in scales]
     multipliers, shifts = np.broadcast_to(np.array(factors, np.int32), (len(bias), 2)).T
     return [
         graph.constant(weights.view(np.uint8) ^ np.uint8(128 if graph.form else 0), Kind.INT8, scales),
@@ -140,5 +139,4 @@ def _constants(step: Step, x: Tensor, y: Tensor, weights: NDArray[np.int8], outp
     if len(bias) != outputs:
         raise step.refuse(f"has {len(bias)} values for {outputs} output channels", step.index(2))
     step.scale(x)
-    per_channel = len(scales) > 1 or step.operator.code != "FULLY_CONNECTED"
-    return weight_constants(step.lowering.graph, x, y, weights, bias, scales, per_channel)
+    return weight_constants(step.lowering.graph, x, y, weights, bias, scales)

@@ -25,12 +25,10 @@ def conv(
                 position = 0
                 for n in range(outputs):
                     total = int32_at(bias, n)
-                    for u in range(
-                        i * stride_h - top, i * stride_h - top + kernel_h * dilation_h, dilation_h
-                    ):
-                        for v in range(
-                            j * stride_w - left, j * stride_w - left + kernel_w * dilation_w, dilation_w
-                        ):
+                    for row in range(kernel_h):
+                        u = i * stride_h - top + row * dilation_h
+                        for column in range(kernel_w):
+                            v = j * stride_w - left + column * dilation_w
                             if 0 <= u < height and 0 <= v < width:
                                 start = (u * width + v) * channels
                                 for c in range(start, start + channels):
@@ -66,12 +64,10 @@ def depthwise(
                 for n in range(outputs):
                     total = int32_at(bias, n)
                     position = n
-                    for u in range(
-                        i * stride_h - top, i * stride_h - top + kernel_h * dilation_h, dilation_h
-                    ):
-                        for v in range(
-                            j * stride_w - left, j * stride_w - left + kernel_w * dilation_w, dilation_w
-                        ):
+                    for row in range(kernel_h):
+                        u = i * stride_h - top + row * dilation_h
+                        for column in range(kernel_w):
+                            v = j * stride_w - left + column * dilation_w
                             value = zero_x
                             if 0 <= u < height and 0 <= v < width:
                                 value = x[(u * width + v) * channels + n // per_channel]

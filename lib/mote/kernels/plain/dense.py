@@ -11,11 +11,13 @@ def dense(x, weights, bias, multipliers, shifts, y, zero_point, low, high_, form
     """
     outputs = len(bias) // 4
     columns = len(weights) // outputs
+    rows = len(x) // columns
     offset, flip = (128, 0) if form else (0, 128)
 
     def run():
-        for start in range(0, len(x), columns):
-            target = start // columns * pitch + origin[0]
+        for row in range(rows):
+            start = row * columns
+            target = row * pitch + origin[0]
             position = 0
             for n in range(outputs):
                 total = int32_at(bias, n)
@@ -31,26 +33,31 @@ def dense(x, weights, bias, multipliers, shifts, y, zero_point, low, high_, form
 def softmax(x, y, multiplier, shift, difference, depth):
     """Int8 softmax over rows of ``depth`` values, output scale
     1/256, zero point -128 (gemmlowp exp, reciprocal)."""
+    rows = len(x) // depth
+    powers = [0] * depth  # big integers cost a board too much to compute them twice
 
     def run():
-        for start in range(0, len(x), depth):
+        for row in range(rows):
+            start = row * depth
             largest = x[start]
             for i in range(start, start + depth):
                 if x[i] > largest:
                     largest = x[i]
             total = 0
-            powers = []  # big integers cost a board too much to compute them twice
-            for i in range(start, start + depth):
-                power = 0
-                if x[i] - largest >= difference:
-                    power = _exponential(high((x[i] - largest) << shift, multiplier))
-                    total += rounding_shift(power, 12)
-                powers.append(power)
-            reciprocal, bits = _reciprocal(total)
-            for i, power in enumerate(powers):
+            for i in range(depth):
+                powers[i] = 0
+                if x[start + i] - largest >= difference:
+                    powers[i] = _exponential(high((x[start + i] - largest) << shift, multiplier))
+                    total += rounding_shift(powers[i], 12)
+            bits = 34
+            while total < 0x40000000:
+                total <<= 1
+                bits -= 1
+            reciprocal = _reciprocal(total)
+            for i in range(depth):
                 result = -128
-                if power:
-                    result += rounding_shift(high(reciprocal, power), bits + 23)
+                if powers[i]:
+                    result += rounding_shift(high(reciprocal, powers[i]), bits)
                 y[start + i] = 127 if result > 127 else result
 
     return run
@@ -72,21 +79,16 @@ def _exponential(a):
     y = rounding_shift(high(rounding_shift(x4, 2) + x3, 715827883) + x2, 1)
     result = 1895147668 + high(1895147668, x + y)
     a = remainder - a
-    for bit, power in enumerate(_POWERS):
+    for bit in range(len(_POWERS)):
         if a & (1 << (24 + bit)):
-            result = high(result, power)
+            result = high(result, _POWERS[bit])
     return result
 
 
-def _reciprocal(total):
-    """Return (1 / total in Q31, number of integer bits): three Newton steps from 48/17 - 32/17 x."""
-    bits = 0
-    while total < 0x80000000:
-        total <<= 1
-        bits += 1
-    half = (total + 0x7FFFFFFF - 0x80000000 + 1) >> 1
+def _reciprocal(half):
+    """1 / half of a number in [1, 2), in Q31: three Newton steps from 48/17 - 32/17 x."""
     x = 1515870810 + high(half, -1010580540)
     for _ in range(3):
         step = high(x, 0x20000000 - high(half, x)) << 2
         x += max(-0x80000000, min(0x7FFFFFFF, step))
-    return max(-0x80000000, min(0x7FFFFFFF, x << 1)), 12 - bits
+    return max(-0x80000000, min(0x7FFFFFFF, x << 1))

@@ -1,6 +1,6 @@
 """Ops on single values in plain Python: sums and products with broadcasting, tables, floats."""
 
-from struct import pack, unpack
+from struct import pack_into, unpack
 
 from .arithmetic import requantise
 
@@ -69,10 +69,14 @@ def lookup(x, table, y):
 def dequantize(x, y, scale, zero_point):
     """y = (x - zero_point) * scale, float32. y: 4 * len(x) bytes. scale: float32 bits."""
     (factor,) = unpack("<f", scale.to_bytes(4, "little"))
+    results = bytearray(1024)  # of every x, as running makes no floats
+    for value in range(-128, 128):
+        pack_into("<f", results, 4 * (value & 255), (value - zero_point) * factor)
 
     def run():
         for i in range(len(x)):
-            for k, byte in enumerate(pack("<f", (x[i] - zero_point) * factor)):
+            for k in range(4):
+                byte = results[4 * (x[i] & 255) + k]
                 y[4 * i + k] = byte - 256 if byte > 127 else byte
 
     return run

@@ -14,9 +14,11 @@ def average_pool(
     def run():
         target = 0
         for i in range(out_h):
-            first_u, last_u = _inside(i * stride_h - top, kernel_h, height)
+            first_u = max(i * stride_h - top, 0)
+            last_u = min(i * stride_h - top + kernel_h, height)
             for j in range(out_w):
-                first_v, last_v = _inside(j * stride_w - left, kernel_w, width)
+                first_v = max(j * stride_w - left, 0)
+                last_v = min(j * stride_w - left + kernel_w, width)
                 count = (last_u - first_u) * (last_v - first_v)
                 for c in range(channels):
                     total = 0
@@ -41,9 +43,11 @@ def max_pool(x, y, low, high, kernel_h, kernel_w, stride_h, stride_w, top, left,
     def run():
         target = 0
         for i in range(out_h):
-            first_u, last_u = _inside(i * stride_h - top, kernel_h, height)
+            first_u = max(i * stride_h - top, 0)
+            last_u = min(i * stride_h - top + kernel_h, height)
             for j in range(out_w):
-                first_v, last_v = _inside(j * stride_w - left, kernel_w, width)
+                first_v = max(j * stride_w - left, 0)
+                last_v = min(j * stride_w - left + kernel_w, width)
                 for c in range(channels):
                     value = -128
                     for u in range(first_u, last_u):
@@ -63,14 +67,9 @@ def mean(x, y, outer, count, inner, zero_x, zero_y, multiplier, shift):
         for o in range(outer):
             for i in range(inner):
                 total = -count * zero_x
-                for c in range(o * count * inner + i, (o + 1) * count * inner + i, inner):
-                    total += x[c]
+                for c in range(count):
+                    total += x[(o * count + c) * inner + i]
                 value = requantise(total, multiplier, shift) + zero_y
                 y[o * inner + i] = -128 if value < -128 else 127 if value > 127 else value
 
     return run
-
-
-def _inside(start, size, limit):
-    """Return the part of a window from ``start`` on that lies in [0, limit)."""
-    return max(start, 0), min(start + size, limit)

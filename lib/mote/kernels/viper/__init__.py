@@ -4,7 +4,7 @@ import micropython
 
 NAME = "viper"
 WEIGHT_FORMS = (1,)
-FAMILIES = ("dense", "training")
+FAMILIES = ("dense", "conv", "pool", "elementwise", "move", "training")
 LOOKS_ONCE = False
 
 

@@ -24,16 +24,20 @@ _UPCAST = {
 
 def array(values, *, dtype=float):
     if isinstance(values, ndarray):
-        values = values._data
-    elif dtype != float and any(isinstance(value, _PYTHON_FLOAT) for value in values):
+        return ndarray(_fit(values._data.copy(), dtype))
+    if type(values[0]) is list:
+        return ndarray(real.stack([array(row, dtype=dtype)._data for row in values]))
+    if dtype != float and _PYTHON_FLOAT in map(type, values):
         raise TypeError("can't convert float to int")
-    else:
-        values = real.array([_short(value) for value in values], dtype=real.float64)
-    return ndarray(_fit(values, dtype))
+    return ndarray(_fit(real.array([_short(value) for value in values], dtype=real.float64), dtype))
 
 
 def zeros(shape, *, dtype=float):
     return ndarray(real.zeros(shape, _TYPES[dtype]))
+
+
+def ones(shape, *, dtype=float):
+    return ndarray(real.ones(shape, _TYPES[dtype]))
 
 
 def frombuffer(buffer, *, dtype=float, count=-1, offset=0):
@@ -67,6 +71,22 @@ def clip(values, low, high):
     return values
 
 
+def maximum(a, b):
+    return a._combine(b, real.maximum)
+
+
+def max(values):
+    return _short(values._data.max())
+
+
+def any(values):
+    return _PYTHON_BOOL(values._data.any())
+
+
+def nonzero(values):
+    return tuple(ndarray(places.astype(real.uint16)) for places in values._data.nonzero())
+
+
 class ndarray:  # noqa: N801 - ulab's name
     """At most two dimensions; slices and reshaped arrays are views."""
 
@@ -89,6 +109,9 @@ class ndarray:  # noqa: N801 - ulab's name
     def reshape(self, shape):
         return ndarray(self._data.reshape(shape))
 
+    def transpose(self):
+        return ndarray(self._data.T)
+
     def tolist(self):
         return [_short(value) if value.ndim == 0 else ndarray(value).tolist() for value in self._data]
 
@@ -97,7 +120,7 @@ class ndarray:  # noqa: N801 - ulab's name
 
     def __getitem__(self, key):
         parts = key if isinstance(key, tuple) else (key,)
-        if any(type(part) not in (int, slice) for part in parts):
+        if not {type(part) for part in parts} <= {int, slice}:
             raise TypeError("indices must be integers, slices, or tuples of them")
         found = self._data[key]
         return ndarray(found) if found.ndim else _short(found)
@@ -149,15 +172,16 @@ class ndarray:  # noqa: N801 - ulab's name
             return ndarray(operation(self._data.astype(_TYPES[kind]), other._data.astype(_TYPES[kind])))
 
     def _replace(self, result):
-        if self.dtype != float:
-            raise TypeError("only float arrays are changed in place")
+        if self.dtype != float and result.dtype == float:
+            raise TypeError("cannot cast output with casting rule")
         if result.shape != self.shape:
             raise ValueError("operands could not be broadcast together")
-        self._data[...] = result._data
+        self._data[...] = result._data.astype(self._data.dtype)
         return self
 
 
 _PYTHON_FLOAT = type(0.0)
+_PYTHON_BOOL = type(True)
 
 
 def _short(value):
