@@ -19,12 +19,16 @@ _FLOAT32, _UINT8 = 2, 3
 
 
 def load(path, kernel=None, resident=None):
-    """Read the file into memory and return its Model.
+    """Return the Model of a file: mapped where it lies in ROMFS, else read into memory.
 
     resident: False leaves the weights in the file, to be read block by block; None
     does so where memory is short. Raises OSError and ModelError.
     """
     file = open(path, "rb")  # noqa: SIM115 - it stays open where weights are streamed
+    try:
+        return Model(memoryview(file), kernel)
+    except TypeError:  # not memory itself, as files in ROMFS are
+        pass
     size = file.seek(0, 2)
     file.seek(0)
     if resident is not False:
@@ -38,6 +42,19 @@ def load(path, kernel=None, resident=None):
                 file.close()
                 raise ModelError("the model has %d bytes, more than there is" % size) from None
     return Model(_head_of(file, size), kernel, file)
+
+
+def mapped(address, kernel=None):
+    """Return the Model of a .mote file that stands in mapped memory, such as a region of the flash.
+
+    MicroPython only. Nothing of it is copied. Raises ModelError where there is none.
+    """
+    from uctypes import bytearray_at
+
+    head = bytearray_at(address, _HEADER_BYTES)
+    if bytes(head[:4]) != b"MOTE":
+        raise ModelError("no .mote file at address 0x%x" % address)
+    return Model(memoryview(bytearray_at(address, unpack_from("<I", head, 8)[0])), kernel)
 
 
 class Tensor:

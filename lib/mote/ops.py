@@ -222,7 +222,7 @@ def _check_mul(tensors, parameters):
 
 def _check_broadcast(tensors, parameters):
     a, b, y = tensors
-    if not _clamps(*parameters[-10:-8]):
+    if not _clamps(*parameters[-10:-8]) or not (a.is_activation and b.is_activation):
         return False
     counts = four(y.shape)
     return _reaches(a.size, 0, counts, parameters[-8:-4], 1) and _reaches(

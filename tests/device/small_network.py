@@ -14,18 +14,18 @@ def build(layers, form=0, seed=1, input_scale=1 / 32, ranges=None, softmax=True,
     The first ``frozen`` layers are not trainable.
     """
     random = Random(seed)
-    tensors, ops, trainables, data = [], [], [], bytearray()
+    tensors, ops, trainables, data, streamable = [], [], [], bytearray(), bytearray()
     arena = 0
 
     def constant(payload, kind, shape, scale=0.0):
-        offset = len(data)
-        data.extend(payload + bytes(-len(payload) % 4))
-        tensors.append([offset, len(payload), kind, 1, shape, scale, 0])
+        place = streamable if len(shape) == 2 else data  # weights stand last
+        tensors.append([len(place), len(payload), kind, place, shape, scale, 0])
+        place.extend(payload + bytes(-len(payload) % 4))
         return len(tensors) - 1
 
     def activation(count, scale, zero_point):
         nonlocal arena
-        tensors.append([arena, count, 0, 0, (count,), scale, zero_point])
+        tensors.append([arena, count, 0, None, (count,), scale, zero_point])
         arena += count + (-count % 4)
         return len(tensors) - 1
 
@@ -80,15 +80,18 @@ def build(layers, form=0, seed=1, input_scale=1 / 32, ranges=None, softmax=True,
     table = b""
     for offset, size, kind, place, shape, scale, zero_point in tensors:
         padded = tuple(shape) + (1,) * (4 - len(shape))
-        offset += data_at if place else 0
+        if place is not None:
+            offset += data_at + (len(data) if place is streamable else 0)
+        in_file = int(place is not None)
         table += struct.pack(
-            "<IIBBBB4HfiI", offset, size, kind, place, len(shape), 0, *padded, scale, zero_point, 0
+            "<IIBBBB4HfiI", offset, size, kind, in_file, len(shape), 0, *padded, scale, zero_point, 0
         )
     body = struct.pack(
-        "<IHHHBBHHIIIII12s", arena, len(tensors), len(layers) - 1 + softmax, len(trainables) // 36, form, 0,
-        first, x, tensors_at, ops_at, trainables_at, info_at, len(info), b"",
+        "<IHHHBBHHIIIIIHHI4s", arena, len(tensors), len(layers) - 1 + softmax, len(trainables) // 36, form, 0,
+        first, x, tensors_at, ops_at, trainables_at, info_at, len(info), 0, 0,
+        data_at + len(data), b"",
     )  # fmt: skip
-    body += table + ops + trainables + info + bytes(-len(info) % 4) + data
+    body += table + ops + trainables + info + bytes(-len(info) % 4) + data + streamable
     return bytearray(struct.pack("<4sHHII", b"MOTE", 1, 64, 16 + len(body), crc32(body) & 0xFFFFFFFF) + body)
 
 

@@ -2,6 +2,7 @@
 nothing."""
 
 import gc
+import sys
 from array import array
 from struct import pack
 
@@ -112,6 +113,8 @@ def test_ops_allocate_nothing():
     for name, kernel in _kernels():
         if name == "ulab":
             continue  # its functions return new arrays
+        if name == "plain" and sys.maxsize < 1 << 32:
+            continue  # products are no small integers there
         for make in _OPS:
             random = small_network.Random(4)
             for _ in range(4):
@@ -141,7 +144,7 @@ def _same(op):
     expected = _output(kernels.choose("plain"), op(0))
     for name, kernel in _kernels():
         for form in kernel.WEIGHT_FORMS:
-            assert expected == _output(kernel, op(form)), (name, form) + op(form)[::2] + op(form)[3:]
+            assert expected == _output(kernel, op(form)), (name, form, op(form)[0], op(form)[2:])
 
 
 def _output(kernel, op):
