@@ -111,7 +111,7 @@ def test_damaged_files_are_refused_or_run_within_their_bounds() -> None:
 def test_damaged_files_whose_weights_are_streamed(tmp_path: Path) -> None:
     random = np.random.default_rng(2)
     path = tmp_path / "damaged.mote"
-    for number in range(FILES // 10):
+    for number in range(min(FILES // 10, 1_000)):  # each collects garbage for every op
         path.write_bytes(damaged(random))
         try:
             model = load(str(path), "plain", resident=False)

@@ -13,6 +13,8 @@ from fedmote.benchmarks import BENCHMARKS, MODEL_BENCHMARKS
 from fedmote.errors import FedmoteError
 from fedmote.models.application import Application
 
+_PIPED_COLUMNS = 120  # of a table that goes to a file or another program
+
 
 def main(
     application: Annotated[
@@ -55,7 +57,7 @@ def main(
     if as_json:
         print(json.dumps(outcome.summary(), indent=2))
     else:
-        Console().print(outcome.table())
+        Console(width=None if sys.stdout.isatty() else _PIPED_COLUMNS).print(outcome.table())
     for sentence in outcome.missed():
         print(f"missed: {sentence}", file=sys.stderr)
     if outcome.missed():
