@@ -26,6 +26,23 @@ def multiplier_of(input_scale, weight_scale, output_scale):
     return _q31(x * w, y, x_exponent + w_exponent - y_exponent)
 
 
+def product_bits(factor, scale):
+    """Return the float32 bits of ``factor * scale``, rounded to even. factor: integer. scale: its bits.
+
+    Raises ValueError for a scale that is not a positive normal float32, and for a product that is none.
+    """
+    if factor == 0:
+        return 0
+    mantissa, exponent = _decompose(scale)
+    quotient, up = _round(abs(factor) * mantissa, 1, 24)
+    if quotient >> 24:  # rounded up to the next power of two
+        quotient, up = quotient >> 1, up + 1
+    exponent += up + 150
+    if not 0 < exponent < 255:
+        raise ValueError("%d times the scale with bits 0x%08x is no normal float32" % (factor, scale))
+    return (0x80000000 if factor < 0 else 0) | exponent << 23 | quotient & 0x7FFFFF
+
+
 def softmax_parameters(input_scale):
     """Return (multiplier, left shift, smallest difference) of an int8 softmax with beta 1. input_scale:
     float32 bits."""

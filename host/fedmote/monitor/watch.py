@@ -2,6 +2,7 @@
 
 import json
 import sys
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterable
 from contextlib import ExitStack
@@ -22,18 +23,18 @@ OUTPUT_LINES = 100
 REDRAW_SECONDS = 0.1
 
 
-class View:
+class View(ABC):
     """Shows what happens on a port, for as long as its context lasts."""
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        pass
+        return None
 
+    @abstractmethod
     def show(self, event: Event, telemetry: Telemetry | None) -> None:
         """Show one event; ``telemetry`` is what a Line holds, None where that is something else."""
-        raise NotImplementedError
 
 
 def watch(events: Iterable[Event], view: View, record: Path | None = None) -> None:

@@ -1,7 +1,8 @@
 """Ops on single values in plain Python: sums and products with broadcasting, tables, floats."""
 
-from struct import pack_into, unpack
+from struct import pack_into
 
+from ...quantise import product_bits
 from .arithmetic import requantise
 
 _ADD_SHIFT = 20
@@ -68,10 +69,9 @@ def lookup(x, table, y):
 
 def dequantize(x, y, scale, zero_point):
     """y = (x - zero_point) * scale, float32. y: 4 * len(x) bytes. scale: float32 bits."""
-    (factor,) = unpack("<f", scale.to_bytes(4, "little"))
-    results = bytearray(1024)  # of every x, as running makes no floats
+    results = bytearray(1024)  # of every x; in integers, for CircuitPython's floats have 30 bits
     for value in range(-128, 128):
-        pack_into("<f", results, 4 * (value & 255), (value - zero_point) * factor)
+        pack_into("<I", results, 4 * (value & 255), product_bits(value - zero_point, scale))
 
     def run():
         for i in range(len(x)):

@@ -34,7 +34,7 @@ def descend(values, slopes, rate, decay):
 
 
 @micropython.viper
-def _clear(values: ptr32, count: int):  # noqa: F821
+def _clear(values: ptr32, count: int):
     i = 0
     while i < count:
         values[i] = 0
@@ -46,7 +46,7 @@ def _clear(values: ptr32, count: int):  # noqa: F821
 # target, a and b from row to row and from column to column. Error: below two units in the last
 # place of the larger term; what is below 2^-126 becomes zero, nan infinity.
 @micropython.viper
-def _add_products(target: ptr32, a: ptr32, b: ptr32, shape):  # noqa: F821
+def _add_products(target: ptr32, a: ptr32, b: ptr32, shape):
     rows = int(shape[0])
     columns = int(shape[1])
     t_row = int(shape[2])
