@@ -125,6 +125,22 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
         command.main(path)
 
 
+def test_network_that_would_crash_tflm_is_refused_before_it_runs() -> None:
+    network = next(
+        network
+        for network in (tflite.read(generated.graph(seed)) for seed in range(40))
+        if any(operator.code == "DEPTHWISE_CONV_2D" for operator in network.subgraphs[0].operators)
+    )
+    main = network.subgraphs[0]
+    operators = tuple(
+        replace(one, inputs=(*one.inputs[:2], -1)) if one.code == "DEPTHWISE_CONV_2D" else one
+        for one in main.operators
+    )
+    bare = replace(network, subgraphs=(replace(main, operators=operators), *network.subgraphs[1:]))
+    with pytest.raises(FedmoteError, match=r"operator \d+, DEPTHWISE_CONV_2D, has no bias"):
+        oracle.Oracle(tflite.write(bare), bare)
+
+
 def test_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tflite_micro", None)
     with pytest.raises(FedmoteError, match=r"pip install 'fedmote\[verify\]'"):

@@ -48,6 +48,12 @@ class Oracle:
     def __init__(self, data: bytes, network: Network, *, every_op: bool = False) -> None:
         self._runtime = _runtime()
         main = network.subgraphs[0]
+        for number, operator in enumerate(main.operators):
+            if operator.code == "DEPTHWISE_CONV_2D" and (len(operator.inputs) < 3 or operator.inputs[2] < 0):
+                raise FedmoteError(
+                    f"operator {number}, DEPTHWISE_CONV_2D, has no bias: TensorFlow Lite Micro crashes on it, "
+                    "give it a bias of zeros to compare"
+                )
         self._outputs = len(main.outputs)
         self._given = len(main.inputs)
         # Resources are no tensors that can be read: asking for one ends the process.
