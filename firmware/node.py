@@ -1,13 +1,10 @@
-"""The loop of every board: sense, infer, tell, learn. main.py (MicroPython) and code.py (CircuitPython) only
-call ``run``."""
+"""The loop of every board: sense, infer, tell, learn. What the interpreter starts by itself calls ``run``."""
 
 from array import array
 
-from mote import __version__, features, model, port, sensors, settings, wire
+from mote import features, model, port, sensors, settings
 from mote.links import serial
-from mote.links.mqtt import MqttLink
-from mote.local import Local, Shuffle
-from mote.rounds import FETCHING, SENDING, Participant
+from mote.local import Local
 from mote.train import Learner
 
 _SLICE_MS = 5
@@ -23,6 +20,7 @@ class Node:
         self.device = config["DEVICE"]
         self.model = model.load(config.get("MODEL", "model.mote"), config.get("KERNEL"))
         info = self.model.info["features"]
+        self._sensor_name = config.get("SENSOR", "replay")
         self.sensor = sensors.make(config)
         if self.sensor.channels != info["channels"]:
             raise ValueError(
@@ -36,68 +34,43 @@ class Node:
             self.model.scale_of(self.model.input_tensor),
             self.model.input_tensor.zero_point,
         )
-        self.learns = config.get("ROLE", "learn") == "learn"
         self.local = Local(
             Learner(self.model),
             normaliser,
             ring,
             config.get("HOLDOUT", 5),
-            self.learns,
+            config.get("ROLE", "learn") == "learn",
             config.get("MINIMUM", 16),
         )
-        seed = config.get("SEED", 1)
-        federation = config["FEDERATION"]
-        self.participant = Participant(
-            federation,
-            self.device,
-            bytes.fromhex(config["KEY"]),
-            self.local,
-            lambda number: Shuffle(seed * 65537 + number),
-        )
-        self._status_topic = wire.topic(federation, "status", self.device)
-        self._telemetry_topic = wire.topic(federation, "telemetry", self.device)
-        self._board = config.get("BOARD", "unknown")
-        self.link = MqttLink(
-            config["BROKER"],
-            self.device,
-            self._status_topic,
-            b'{"state":"offline"}',
-            _text_of(config.get("CA")),
-        )
-        self.link.on_message = self._message
-        self.link.on_connected = self._connected
-        self.link.on_lost = self.participant.disconnected
-        self.link.subscribe(self.participant.round_topic)
-        self.link.subscribe(self.participant.command_topic)
+        self.life = _life(config, self.local)
         self._reading = array("f", [0.0] * self.sensor.channels)
         self._row = array("f", [0.0] * self.features.width)
-        self._filter = None
+        self._label = None
         self._truth = None
         self._pending = False
-        self._beat_at = self._labels_at = port.ticks_ms()
+        self._trace_ms = config.get("TRACE_MS", 250)
+        self._beat_at = self._labels_at = self._trace_at = port.ticks_ms()
         self._told = None
-        self._tell(labels=self.model.labels)
+        self._commands = serial.Commands()
+        self._introduce()
 
     def step(self):
         """One turn of the loop. Return True while there is more to do at once."""
         now = port.ticks_ms()
-        self.link.poll(now)
-        self._subscribe()
+        self.life.poll(now)
+        command = self._commands.read()
+        if command is not None:
+            self._obey(command)
         busy = self._sense()
         if self._pending and not self.local.switching:
             self._infer()
-        while self.participant.step(port.ticks_ms()):
+        while self.life.step(port.ticks_ms()):
             if port.ticks_diff(port.ticks_ms(), now) >= _SLICE_MS:
                 busy = True
                 break
-        self._send()
-        since = port.ticks_diff(now, self._beat_at)
-        if port.ticks_diff(now, self._labels_at) >= _LABELS_MS:
-            self._labels_at = now
-            self._tell(labels=self.model.labels)  # for whoever has begun to watch since
-        elif since >= _BEAT_MS or (since >= _CHANGE_MS and self.participant.state != self._told):
-            self._tell()
-        return busy or self.participant.state in (FETCHING, SENDING)
+        self.life.send()
+        self._beat(now)
+        return busy or self.life.hurried
 
     def _sense(self):
         """Take what the sensor has, for at most a slice of time."""
@@ -107,10 +80,11 @@ class Node:
                 self.features.reset()
             if self.features.push(self._reading):
                 self._row[:] = self.features.row
-                self._truth = sensor.label
-                if sensor.labelled:
-                    self.local.ring.add(self._row, sensor.label)
-                self._pending = self.local.version is not None
+                label = self._label if sensor.label is None else sensor.label
+                self._truth = label
+                if sensor.labelled or sensor.label is None:
+                    self.local.ring.add(self._row, label)
+                self._pending = self.life.ready
             if port.ticks_diff(port.ticks_ms(), start) >= _SLICE_MS:
                 return True
         return False
@@ -130,62 +104,61 @@ class Node:
             inference_ms=round(spent / 1000, 3),
         )
 
+    def _obey(self, command):
+        """Take a command: ``{"label": name}`` tells what the sensor sees, null that nobody knows."""
+        name = command.get("label")
+        if "label" in command and (name is None or name in self.model.labels):
+            self._label = None if name is None else self.model.labels.index(name)
+            self.features.reset()  # no window of two minds
+            self._tell(truth=name)
+        else:
+            self._tell(error="command not understood: %r" % command)
+
+    def _beat(self, now):
+        """Tell what is due: who the board is, that it lives, what its sensor reads."""
+        since = port.ticks_diff(now, self._beat_at)
+        if port.ticks_diff(now, self._labels_at) >= _LABELS_MS:
+            self._introduce()  # for whoever has begun to watch since
+        elif since >= _BEAT_MS or (since >= _CHANGE_MS and self.life.state != self._told):
+            self._tell()
+        elif self._trace_ms and port.ticks_diff(now, self._trace_at) >= self._trace_ms:
+            self._trace_at = now
+            line = {"device": self.device, "time_ms": now, "reading": self._values()}
+            serial.write(serial.line_of(line))
+
+    def _introduce(self):
+        self._labels_at = port.ticks_ms()
+        sensor = self.sensor
+        self._tell(
+            labels=self.model.labels,
+            sensor=self._sensor_name,
+            unit=sensor.unit,
+            rate_hz=sensor.rate_hz,
+        )
+
     def _tell(self, **values):
         """One line of telemetry on the console and over MQTT."""
-        participant, local = self.participant, self.local
+        local = self.local
         self._beat_at = port.ticks_ms()
         line = {"device": self.device, "time_ms": self._beat_at}
         line.update(values)
+        line["reading"] = self._values()
         line["free_bytes"] = port.free_bytes()
         line["version"] = local.version
-        line["round"] = participant.round
-        line["state"] = self._told = participant.state
         line["samples"] = len(local.ring)
+        line["missed"] = self.sensor.missed
         if local.report is not None:
             line["loss"] = round(local.report.loss, 4)
             line["accuracy"] = round(local.report.accuracy, 4)
-        line["up_bytes"], line["down_bytes"] = self.link.sent_bytes, self.link.received_bytes
         line["refused"] = local.refused
-        line["error"] = participant.error or (None if self.link.connected else self.link.error)
-        participant.error = None
+        self.life.describe(line)
+        self._told = line["state"]
         text = serial.line_of({key: value for key, value in line.items() if value is not None})
         serial.write(text)
-        self.link.publish(self._telemetry_topic, text.encode())
+        self.life.tell(text)
 
-    def _message(self, topic, payload):
-        self.participant.received(topic, payload, port.ticks_ms())
-
-    def _connected(self):
-        status = {
-            "state": "online",
-            "role": "learn" if self.learns else "evaluate",
-            "board": self._board,
-            "runtime": port.runtime(),
-            "firmware": __version__,
-            "kernel": self.model.kernel.NAME,
-            "layout": self.model.layout,
-        }
-        self.link.publish(self._status_topic, serial.line_of(status).encode(), 1, True)
-
-    def _subscribe(self):
-        """Follow the participant's wish for the topics of one model."""
-        wanted = self.participant.model_filter
-        if wanted != self._filter:
-            if self._filter is not None:
-                self.link.unsubscribe(self._filter)
-            self._filter = wanted
-            if wanted is not None:
-                self.link.subscribe(wanted)
-
-    def _send(self):
-        if not self.link.connected:
-            return
-        message = self.participant.next_message()
-        if message is not None and not self.link.publish(*message, 1, False, self._delivered):
-            self.participant.disconnected()  # the queue is full: what is not acknowledged is offered again
-
-    def _delivered(self, topic):
-        self.participant.delivered(topic, port.ticks_ms())
+    def _values(self):
+        return [round(value, 3) for value in self._reading]
 
 
 def run(path="settings.toml"):
@@ -205,8 +178,12 @@ def run(path="settings.toml"):
         port.restart()
 
 
-def _text_of(path):
-    if path is None:
-        return None
-    with open(path) as file:
-        return file.read()
+def _life(config, local):
+    """Return the board's part in a federation where the settings name a broker, else one of its own."""
+    if "BROKER" in config:
+        from mote.member import Member
+
+        return Member(config, local)
+    from mote.alone import Alone  # MQTT takes no room on a board that has none
+
+    return Alone(local)

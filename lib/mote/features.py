@@ -121,13 +121,20 @@ class Normaliser:
 
 
 class Ring:
-    """The most recent labelled windows, in memory taken once: ``values`` float32 [capacity * width],
-    ``labels`` [capacity]."""
+    """The most recent windows, in memory taken once: ``values`` float32 [capacity * width], ``labels``
+    [capacity].
+
+    They are all labelled or all unlabelled (``labelled`` tells): the first label given empties the ring, and
+    from then on windows without one are not kept.
+    """
 
     def __init__(self, capacity, width):
         self.capacity, self.width = capacity, width
         self.values = array("f", bytes(4 * capacity * width))
         self.labels = bytearray(capacity)
+        self.labelled = False
+        #: windows stored since start
+        self.added = 0
         self._rows = memoryview(self.values)
         self._count = self._next = 0
 
@@ -135,11 +142,20 @@ class Ring:
         return self._count
 
     def add(self, row, label):
-        """Store one window, an array('f') of width; the oldest one goes when the buffer is full."""
+        """Store one window, an array('f') of width; the oldest one goes when the buffer is full.
+
+        label: class number, or None where nobody has told.
+        """
+        if self.labelled and label is None:
+            return
+        if not self.labelled and label is not None:
+            self.labelled = True
+            self._count = self._next = 0
         start = self._next * self.width
         self.values[start : start + self.width] = row
-        self.labels[self._next] = label
+        self.labels[self._next] = label or 0
         self._next = (self._next + 1) % self.capacity
+        self.added += 1
         if self._count < self.capacity:
             self._count += 1
 

@@ -54,11 +54,16 @@ class Local:
     def work(self, version, train, epochs, batch, rate, decay, shuffle):
         """Check ``base`` on the held-out windows, then train from it if ``train``; yields between slices.
 
-        At the end ``report`` (codec.Report) is set and ``learner.values`` are the trained weights.
+        At the end ``report`` (codec.Report) is set and ``learner.values`` are the trained weights. Without
+        labels there is nothing to check on nor to learn from: ``base`` goes live and ``report`` is None.
         Raises ArithmeticError where training diverged; then the live model stays.
         """
         learner, labels = self.learner, self.ring.labels
-        yield from self._prepare()
+        labelled, count = self.ring.labelled, len(self.ring)  # the first label empties the ring
+        yield from self._prepare(count)
+        if not labelled:
+            yield from self._trust(version, count)
+            return
         held, used = self._split()
         train = train and self.learns and len(used) > 0
         learner.use(self.base)
@@ -98,13 +103,22 @@ class Local:
             self._restore()
         self.switching = False
 
-    def _prepare(self):
-        """Normalise, quantise and embed every window of the ring as they are now."""
+    def _trust(self, version, count):
+        learner = self.learner
+        learner.use(self.base)
+        yield from learner.calibrate(self._rows, range(count))
+        self.switching = True
+        learner.quantise()
+        self._go_live(self.base)
+        self.version, self.refused, self.report = version, None, None
+
+    def _prepare(self, count):
+        """Normalise, quantise and embed the ``count`` windows of the ring as they are now."""
         learner = self.learner
         width = len(learner.embedding.data)
         rows = memoryview(self._rows)
         yield from self.normaliser.fit(self.ring)
-        for number in range(len(self.ring)):
+        for number in range(count):
             self.normaliser.quantise_into(self.ring.row(number), learner.model.input)
             learner.embed(rows[number * width : (number + 1) * width])
             yield

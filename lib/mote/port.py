@@ -85,6 +85,39 @@ def radio():
     return wifi.radio
 
 
+def rssi():
+    """Return the strength of the Wi-Fi signal in dBm, or None where it is not known."""
+    try:
+        board_radio = radio()
+        if board_radio is not None:
+            return board_radio.ap_info.rssi
+        import network
+
+        return network.WLAN(network.STA_IF).status("rssi")
+    except (ImportError, AttributeError, ValueError, OSError):  # no radio, none joined, not told
+        return None
+
+
+class Console:
+    """Reads what is typed, without waiting."""
+
+    def __init__(self):
+        try:
+            from supervisor import runtime as _runtime  # CircuitPython
+
+            self._available = lambda: _runtime.serial_bytes_available
+        except ImportError:
+            from select import POLLIN, poll
+
+            poller = poll()
+            poller.register(sys.stdin, POLLIN)
+            self._available = lambda: poller.poll(0)
+
+    def read(self):
+        """Return the next character, or an empty text."""
+        return sys.stdin.read(1) if self._available() else ""
+
+
 def join_wifi(ssid, password):
     """Connect a board's Wi-Fi and wait up to 20 s. Does nothing where there is no Wi-Fi module. Raises
     OSError on failure."""

@@ -77,6 +77,9 @@ class Participant:
             except StopIteration:
                 self._work = None
                 if self._encoder is None:
+                    if self.local.report is None:  # without labels there is nothing to tell
+                        self.state = IDLE
+                        return False
                     self._start_signing()
                     return True
                 self._start_sending()

@@ -64,6 +64,16 @@ def test_outliers_are_clamped_to_int8():
     assert target == [127, -128]
 
 
+def test_first_label_empties_the_ring_and_unlabelled_windows_are_kept_no_more():
+    ring = features.Ring(3, 1)
+    for n in range(2):
+        ring.add(array("f", [n]), None)
+    assert len(ring) == 2 and not ring.labelled
+    ring.add(array("f", [7]), 0)
+    ring.add(array("f", [8]), None)
+    assert len(ring) == 1 and ring.labelled and ring.row(0)[0] == 7.0 and ring.added == 3
+
+
 def test_full_ring_drops_the_oldest_window():
     ring = features.Ring(3, 1)
     for n in range(5):

@@ -245,6 +245,18 @@ def test_board_without_enough_windows_waits_for_them():
     assert participant.state == rounds.SENDING
 
 
+def test_board_without_labels_uses_the_new_model_and_sends_nothing():
+    participant = _participant(count=0)
+    for row, _ in learning.rows(20):
+        participant.local.ring.add(row, None)
+    host = Host(participant)
+    host.manifest()
+    host.model()
+    _work(participant)
+    assert participant.state == rounds.IDLE and participant.next_message() is None
+    assert participant.local.version == 3 and participant.local.report is None
+
+
 def test_evaluator_sends_an_evaluation_without_a_delta():
     participant, _ = _sending(learns=False)
     chunk, body = _body(_pieces(participant))

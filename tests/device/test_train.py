@@ -31,7 +31,7 @@ def test_training_lowers_the_loss_and_the_int8_model_classifies_held_out_windows
 def test_gradient_is_that_of_the_loss():
     local = learning.local()
     learning.start_values(local)
-    learning.drain(local._prepare())
+    learning.drain(local._prepare(len(local.ring)))
     learner, labels = local.learner, local.ring.labels
     learner.use(local.base)
     learner._backward(local._rows, labels, 3)

@@ -51,7 +51,7 @@ class Oracle:
         for number, operator in enumerate(main.operators):
             if operator.code == "DEPTHWISE_CONV_2D" and (len(operator.inputs) < 3 or operator.inputs[2] < 0):
                 raise FedmoteError(
-                    f"operator {number}, DEPTHWISE_CONV_2D, has no bias: TensorFlow Lite Micro crashes on it, "
+                    f"operator {number}, DEPTHWISE_CONV_2D, has no bias: TensorFlow Lite Micro would crash, "
                     "give it a bias of zeros to compare"
                 )
         self._outputs = len(main.outputs)

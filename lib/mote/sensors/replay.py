@@ -41,6 +41,8 @@ class Replay:
         self._bytes = bytearray(2 * self.channels)
         self._format = "<%dh" % self.channels
         self._pause_us = int(1e6 / (self.rate_hz * speed))
+        self.unit = ""
+        self.missed = 0
         self.labelled = True
         self.label = None
         self.boundary = False
