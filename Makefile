@@ -6,6 +6,8 @@ PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 APPS := $(patsubst models/%/model.toml,%,$(wildcard models/*/model.toml))
 # The packages whose recordings the applications replay. Only their data files are read, so their dependencies stay away.
 DATA = $(shell sed -n 's/^package *= *"\(.*\)"/\1/p' models/*/model.toml | sort -u)
+# What checks code for CircuitPython on a computer.
+CIRCUITPYTHON := tests/circuitpython
 
 # A virtual environment whose Python has gone counts as not installed.
 $(shell $(BIN)/python -c '' 2>/dev/null || rm -f $(VENV)/.installed $(VENV)/.installed-dev)
@@ -18,7 +20,7 @@ help:
 	@echo 'make test    format, lint, types and all tests'
 	@echo 'make nightly the long tests: thousands of generated networks and damaged files, every model'
 	@echo 'make bench   local, federated and centralised learning compared, for every application'
-	@echo 'make docs    docs/boards.md from boards.toml'
+	@echo 'make docs    docs/boards.md from boards.toml, docs/monitor.svg from docs/monitor.jsonl'
 	@echo 'make clean   remove .venv and what builds and tests left'
 
 demo: $(VENV)/.installed
@@ -31,6 +33,7 @@ test: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/mypy --config-file $(CIRCUITPYTHON)/mypy.ini
 	$(BIN)/python -m pytest $(ARGS)
 
 nightly: $(VENV)/.installed-dev
@@ -38,6 +41,7 @@ nightly: $(VENV)/.installed-dev
 
 docs: $(VENV)/.installed
 	$(BIN)/python -m fedmote.boards.page > docs/boards.md
+	$(BIN)/python -m fedmote.monitor.picture docs/monitor.jsonl > docs/monitor.svg
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -50,7 +54,8 @@ $(VENV)/.installed: pyproject.toml $(wildcard models/*/model.toml)
 	@$(PIP) install --no-deps $(DATA)
 	@touch $@
 
-$(VENV)/.installed-dev: $(VENV)/.installed
+$(VENV)/.installed-dev: $(VENV)/.installed $(CIRCUITPYTHON)/requirements.txt
 	@echo 'installing the tools of developers in $(VENV) ...'
 	@$(PIP) install --editable '.[dev]'
+	@$(PIP) install --no-deps --requirement $(CIRCUITPYTHON)/requirements.txt
 	@touch $@

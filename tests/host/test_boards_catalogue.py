@@ -1,12 +1,15 @@
 """boards.toml: what it must hold, and how a mistake in it is reported."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from fedmote import assets
 from fedmote.boards import catalogue, page
+from fedmote.cli import app
 from fedmote.errors import FedmoteError
 
 NAMES = (
@@ -14,6 +17,10 @@ NAMES = (
     "esp32_generic esp32_s2 esp32_s3 esp32_s3_psram esp32_c3 esp32_c6 adafruit_feather_esp32s3 "
     "adafruit_qtpy_esp32s2 seeed_xiao_esp32s3_sense virtual"
 )
+KEYS = [
+    *("name", "title", "chip", "arch", "cores", "fpu", "flash_bytes", "ram_bytes", "psram_bytes", "wireless"),
+    *("sensors", "usb", "flash", "pins", "runtimes"),
+]
 GOOD = """\
 [pico]
 title = "Pico"
@@ -80,6 +87,27 @@ def test_measured_heaps_are_the_measured_ones():
         ("rpi_pico", "circuitpython"): 165_000,
         ("rpi_pico_w", "micropython"): 201_000,
     }
+
+
+def test_scripts_find_every_key_of_every_board():
+    shown = CliRunner().invoke(app, ["boards", "--json"])
+    boards = json.loads(shown.stdout)
+    assert [board["name"] for board in boards] == NAMES.split()
+    for board in boards:
+        assert list(board) == KEYS
+        assert list(board["flash"]) == ["method", "family", "drive"]
+        for runtime in board["runtimes"].values():
+            assert list(runtime) == ["image", "kernels", "offset", "heap_bytes", "heap_measured"]
+    one = CliRunner().invoke(app, ["boards", "rpi_pico", "--json"])
+    assert json.loads(one.stdout) == boards[0]
+
+
+def test_every_real_board_has_both_runtimes_and_pins_for_an_i2c_sensor():
+    for board in catalogue.load().values():
+        if board.name != "virtual":
+            assert list(board.runtimes) == list(catalogue.RUNTIMES)
+            assert {"sda", "scl"} <= set(board.pins) and len(set(board.pins.values())) == len(board.pins)
+            assert board.usb
 
 
 def test_the_page_is_current():

