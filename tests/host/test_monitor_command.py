@@ -1,23 +1,20 @@
 """``fedmote monitor`` as a person or a script runs it, against a board that is a pty."""
 
-import io
 import json
 import os
+import re
 import select
 import signal
 import subprocess
 import sys
+import termios
 import threading
 import time
 import tty
 
 import pytest
-from rich.console import Console
 
-from fedmote.monitor.board import WatchedBoard
 from fedmote.monitor.lettering import large
-from fedmote.monitor.panel import panel
-from fedmote.monitor.telemetry import parse
 
 SECONDS = 20  # at most, for what takes well under one
 
@@ -67,6 +64,7 @@ INFERENCE = {
     "labels": ["PEN", "ABD"],
 }
 TELEMETRY = json.dumps(INFERENCE).encode()
+XTERM = {**os.environ, "TERM": "xterm"}
 GARBAGE = b"\x1b[31mrst:0x1 \xff\xfe"
 
 
@@ -76,9 +74,18 @@ def board():
         yield board
 
 
-def start(*arguments: str, **streams) -> subprocess.Popen[bytes]:
+class Monitor(subprocess.Popen):
+    """A ``fedmote monitor`` that does not outlive a failed test."""
+
+    def __exit__(self, kind, *rest) -> None:
+        if kind is not None:
+            self.kill()
+        super().__exit__(kind, *rest)
+
+
+def start(*arguments: str, **streams) -> Monitor:
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **streams}
-    return subprocess.Popen([sys.executable, "-m", "fedmote", "monitor", *arguments], **streams)
+    return Monitor([sys.executable, "-m", "fedmote", "monitor", *arguments], **streams)
 
 
 def until(process: subprocess.Popen[bytes], wanted: bytes, stream: int) -> bytes:
@@ -120,7 +127,10 @@ def test_a_recording_holds_every_object_and_grows(board, tmp_path):
         assert process.wait(SECONDS) == 130
     recorded = [json.loads(line) for line in record.read_text().splitlines()]
     assert recorded[0] == {"from": "yesterday"}
-    assert recorded[1] == INFERENCE
+    assert recorded[1]["source"] == board.device
+    first = next(line for line in recorded if "label" in line)
+    assert abs(first.pop("host_time") - time.time()) < 1000
+    assert first == INFERENCE
 
 
 def test_a_reader_that_leaves_ends_it_quietly(board):
@@ -136,16 +146,14 @@ def test_an_unplugged_board_is_waited_for(board):
     with start("--port", board.device) as process:
         assert b"subject-03" in os.read(process.stdout.fileno(), 65536)
         board.unplug()
-        seen = until(process, b"port lost, waiting for it", process.stderr.fileno())
+        seen = until(process, b"lost, waiting for it", process.stderr.fileno())
         assert b"Traceback" not in seen
         assert process.wait(SECONDS) == 130
 
 
 def test_in_a_terminal_it_draws_the_panel_and_leaves_the_screen_as_it_was(board):
     screen, terminal = os.openpty()
-    with start(
-        "--port", board.device, stdin=terminal, stdout=terminal, env={**os.environ, "TERM": "xterm"}
-    ) as process:
+    with start("--port", board.device, stdin=terminal, stdout=terminal, env=XTERM) as process:
         os.close(terminal)
         shown = until(process, b"rst:0x1", screen).decode(errors="replace")
         assert large("PEN")[0] in shown
@@ -159,6 +167,10 @@ def test_wrong_use_is_explained():
     for arguments, reason in (
         (["--port", "/dev/ttyNOPE"], b"error: cannot open /dev/ttyNOPE: there is no such port"),
         (["--plain", "--json"], b"error: --plain and --json exclude each other"),
+        (["--port", "x", "--broker", "y"], b"error: --port and --broker exclude each other"),
+        (["--federation", "home"], b"error: --federation names boards of a broker"),
+        (["--broker", "127.0.0.1:1"], b"error: no broker answers at mqtt://127.0.0.1:1"),
+        (["--replay", __file__], b"error: %s is no recording" % __file__.encode()),
         (
             ["--port", "loop://", "--record", "/nowhere/f"],
             b"error: cannot record to /nowhere/f: No such file",
@@ -169,22 +181,76 @@ def test_wrong_use_is_explained():
             assert process.stderr.read().startswith(reason)
 
 
-@pytest.mark.parametrize("size", [(40, 12), (80, 24), (100, 30), (200, 60)])
-@pytest.mark.parametrize("classes", [0, 2, 7, 64])
-def test_the_panel_fits_every_terminal(size, classes):
-    width, height = size
-    board = WatchedBoard()
-    for n in range(30):
-        values = {"device": "subject-03", "time_ms": n, "version": n, "label": "c1", "error": f"{n} [red]"}
-        if classes:
-            values["probabilities"] = [1 / classes] * classes
-        board.update(parse(json.dumps(values).encode()))
-    console = Console(width=width, height=height, record=True, file=io.StringIO())
-    console.print(panel(board, "/dev/ttyACM0", "open", ["[bold]not markup"] * 50, width, height))
-    drawn = console.export_text().splitlines()
-    assert len(drawn) == height
-    assert max(map(len, drawn)) <= width
-    assert "subject-03" in drawn[0]
-    if height >= 24:
-        assert "error: 29 [red]" in "\n".join(drawn)
-        assert "[bold]not markup" in "\n".join(drawn)
+@pytest.mark.parametrize("view", ["--plain", "--json"])
+def test_a_replay_prints_what_was_printed_live(board, tmp_path, view):
+    record = tmp_path / "today.jsonl"
+    with start("--port", board.device, view, "--record", str(record)) as process:
+        live = until(process, b"PEN", process.stdout.fileno()) + process.stdout.read()
+        live_notes = process.stderr.read()
+    again = subprocess.run(
+        [sys.executable, "-m", "fedmote", "monitor", view, "--replay", str(record), "--speed", "1000"],
+        capture_output=True,
+        timeout=SECONDS,
+    )
+    assert again.returncode == 0
+    assert again.stdout.startswith(live)  # the last line may have been recorded, and not printed any more
+    assert again.stderr.startswith(live_notes)
+
+
+def test_a_killed_monitor_leaves_the_terminal_as_it_was(board):
+    screen, terminal = os.openpty()
+    before = termios.tcgetattr(terminal)
+    with start("--port", board.device, stdin=terminal, stdout=terminal, env=XTERM) as process:
+        seen_on(screen, "rst:0x1")
+        assert termios.tcgetattr(terminal) != before  # keys come one by one
+        process.terminate()
+        assert seen_on(screen, "\x1b[?1049l")
+        assert process.wait(SECONDS) == 128 + signal.SIGTERM
+        assert process.stderr.read() == b""
+    assert termios.tcgetattr(terminal) == before
+    os.close(screen)
+    os.close(terminal)
+
+
+def test_a_terminal_that_is_resized_is_filled_again(board):
+    screen, terminal = os.openpty()
+    termios.tcsetwinsize(terminal, (24, 80))
+    with start("--port", board.device, stdin=terminal, stdout=terminal, env=XTERM) as process:
+        seen_on(screen, "╯")
+        termios.tcsetwinsize(terminal, (40, 132))
+        seen_on(screen, "\x1b[2J")  # what the old picture left beyond the new one is gone
+        lines = seen_on(screen, "╯").split("\n")
+        assert len(re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", lines[-1]).strip()) == 132
+        os.write(screen, b"q")
+        assert process.wait(SECONDS) == 0
+    os.close(screen)
+    os.close(terminal)
+
+
+def test_keys_choose_a_board_and_leave(tmp_path):
+    record = tmp_path / "two.jsonl"
+    lines = [
+        {"host_time": 1.0, "federation": "home", "device": device, "time_ms": 5, "label": label}
+        for device, label in (("first", "AB"), ("second", "XY"))
+    ]
+    record.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    screen, terminal = os.openpty()
+    with start("--replay", str(record), stdin=terminal, stdout=terminal, env=XTERM) as process:
+        seen_on(screen, large("AB")[0])
+        os.write(screen, b"\x1b[B")
+        seen_on(screen, large("XY")[0])
+        os.write(screen, b"1")
+        seen_on(screen, large("AB")[0])
+        os.write(screen, b"q")
+        assert process.wait(SECONDS) == 0
+    os.close(screen)
+    os.close(terminal)
+
+
+def seen_on(screen: int, wanted: str) -> str:
+    """Return what a terminal shows next, up to where it holds ``wanted``."""
+    seen, deadline = b"", time.monotonic() + SECONDS
+    while wanted.encode() not in seen:
+        assert select.select([screen], [], [], max(0, deadline - time.monotonic()))[0], seen
+        seen += os.read(screen, 65536)
+    return seen.decode(errors="replace")

@@ -9,7 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedmote.errors import FedmoteError
@@ -51,7 +51,7 @@ def following(events, kind):
 
 def test_lines_arrive_without_their_ends(plug):
     events = lines.read(str(plug.link))
-    assert next(events) == Opened()
+    assert next(events) == Opened(str(plug.link))
     plug.say(b"one\r\ntwo\nthr")
     assert following(events, Line) == Line(b"one")
     assert following(events, Line) == Line(b"two")
@@ -71,6 +71,22 @@ def test_a_pulled_board_is_read_again_once_it_is_back(plug):
     plug.plug()
     assert following(events, Opened)
     plug.say(b"after\n")
+    assert following(events, Line) == Line(b"after")
+    events.close()
+
+
+def test_a_board_that_comes_back_as_another_device_is_found(plug, tmp_path):
+    place = [str(plug.link)]
+    events = lines.read(place[0], locate=lambda: place[0])
+    next(events)
+    plug.pull()
+    following(events, Lost)
+    place[0] = None  # it is away
+    assert [type(next(events)).__name__ for _ in range(8)] == ["Quiet"] * 8
+    other = Plug(tmp_path / "elsewhere")
+    place[0] = str(other.link)
+    assert following(events, Opened) == Opened(str(other.link))
+    other.say(b"after\n")
     assert following(events, Line) == Line(b"after")
     events.close()
 
@@ -151,6 +167,7 @@ def test_a_line_of_exactly_1000_bytes_is_whole():
     assert list(Splitter().feed(b"y" * 1000 + b"\r\n" + b"z" * 1000 + b"\n")) == [b"y" * 1000, b"z" * 1000]
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=3000), st.lists(st.integers(0, 3000), max_size=6))
 def test_how_bytes_arrive_makes_no_difference(data, cuts):
     splitter, edges = Splitter(), sorted({0, len(data), *(cut for cut in cuts if cut < len(data))})

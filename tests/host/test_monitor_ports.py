@@ -51,7 +51,31 @@ def test_boards_are_known_by_their_usb_ids(nothing_connected):
         Usb(device="/dev/ttyACM0", vid=0x239A, pid=0x8120, serial_number="E661"),
         Usb(device="/dev/ttyACM1", vid=0x1234, pid=0x5678, serial_number="a mouse"),
     )
-    assert ports.only() == ports.Port("/dev/ttyACM0", "rpi_pico_w (239a:8120, serial number E661)")
+    described = "rpi_pico_w (239a:8120, serial number E661)"
+    assert ports.only() == ports.Port("/dev/ttyACM0", described, ("rpi_pico_w",))
+
+
+def test_a_board_is_followed_from_port_to_port(nothing_connected, monkeypatch):
+    def connect(*ports: Usb) -> None:
+        monkeypatch.setattr("serial.tools.list_ports.comports", lambda: ports)
+
+    connect(pico("/dev/ttyACM0", "1-1:1.0"), pico("/dev/ttyACM1", "1-1:1.2"))
+    locate = ports.follower("/dev/ttyACM0")
+    connect()
+    assert locate() is None
+    other = Usb(device="/dev/ttyACM0", vid=0x239A, pid=0x8120, serial_number="E999", location="1-1:1.0")
+    connect(other, pico("/dev/ttyACM4", "1-3:1.0"), pico("/dev/ttyACM5", "1-3:1.2"))
+    assert locate() == "/dev/ttyACM4"  # its old name is another board's now
+
+
+def test_a_port_without_a_serial_number_is_followed_by_its_name(nothing_connected):
+    nothing_connected(Usb(device="/dev/ttyUSB0", vid=0x10C4, pid=0xEA60, serial_number=None, location="1-1"))
+    assert ports.follower("/dev/ttyUSB0")() == "/dev/ttyUSB0"
+    assert ports.follower("socket://localhost:1")() == "socket://localhost:1"
+
+
+def pico(device: str, location: str) -> Usb:
+    return Usb(device=device, vid=0x239A, pid=0x8120, serial_number="E661", location=location)
 
 
 def test_a_running_fleet_is_found_and_gone_when_it_ends(tmp_path, registry):
@@ -59,8 +83,8 @@ def test_a_running_fleet_is_found_and_gone_when_it_ends(tmp_path, registry):
     with ports.register_fleet(folder):
         assert (registry / str(os.getpid())).read_text() == str(folder)
         assert ports.find() == [
-            ports.Port(f"{folder}/subject-01/serial", "virtual board subject-01"),
-            ports.Port(f"{folder}/subject-02/serial", "virtual board subject-02"),
+            ports.Port(f"{folder}/subject-01/serial", "virtual board subject-01", ("virtual",)),
+            ports.Port(f"{folder}/subject-02/serial", "virtual board subject-02", ("virtual",)),
         ]
     assert ports.find() == []
     assert list(registry.iterdir()) == []

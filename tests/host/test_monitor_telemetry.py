@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedmote.monitor.board import WatchedBoard
@@ -37,6 +37,14 @@ def test_a_full_line_is_read():
         "down_bytes": 10,
         "refused": 2,
         "labels": ["PEN", "ABD"],
+        "reading": [-0.5, 9.81],
+        "sensor": "lsm6ds",
+        "unit": "m/s²",
+        "rate_hz": 50.0,
+        "missed": 3,
+        "rssi": -61,
+        "battery": 3.71,
+        "update": "fetching 12/80",
         "error": "broker gone",
     }
     telemetry = taken(**values, extra=[1])
@@ -71,6 +79,14 @@ def test_all_but_device_and_time_may_be_missing_or_null():
         {"accuracy": 2},
         {"labels": "PEN"},
         {"free_bytes": None, "version": "3"},
+        {"reading": [1, "2"]},
+        {"reading": [1e300]},
+        {"reading": [0] * 65},
+        {"unit": "x" * 17},
+        {"rate_hz": -1},
+        {"rssi": 1},
+        {"rssi": -61.5},
+        {"battery": "full"},
     ],
     ids=str,
 )
@@ -88,6 +104,8 @@ def test_a_value_out_of_bounds_makes_it_no_telemetry(values):
         b"3",
         b'{"device":"a","time_ms":1,"loss":NaN}',
         b'{"device":"a","time_ms":1,"loss":Infinity}',
+        b'{"device":"a","time_ms":1,"unknown":1e999}',
+        b'{"device":"a","time_ms":1,"x":' + b"[" * 400 + b"-1e400" + b"]" * 400 + b"}",
         b'{"device":"a","time_ms":' + b"9" * 900 + b"}",
         b'{"device":"a","time_ms":1,"x":' + b"[" * 900,
         b'{"device":"\xff","time_ms":1}',
@@ -99,11 +117,13 @@ def test_what_is_no_telemetry_is_none_of_it(data):
     assert parse(data) is None
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=1100) | st.binary(max_size=200).map(lambda tail: line()[:-1] + b"," + tail))
 def test_no_bytes_can_raise(data):
     parse(data)
 
 
+@settings(deadline=None)
 @given(
     st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), st.lists, max_leaves=8)
 )
@@ -143,7 +163,9 @@ def test_what_happens_to_a_board_becomes_events():
         "on held-out windows: accuracy 75%, loss 0.50",
     ]
     assert board.update(taken(time_ms=1300, refused=2)) == ["model 2 refused: worse on held-out windows"]
-    assert board.update(taken(time_ms=1400, refused=2, error="broker gone")) == ["error: broker gone"]
+    assert board.update(taken(time_ms=1400, refused=2, state="idle", error="broker gone")) == [
+        "error: broker gone"
+    ]
     assert board.update(taken(time_ms=1500, error="broker gone")) == []
     assert board.update(taken(time_ms=3)) == ["restarted"]
     assert board.known == taken(time_ms=3)
@@ -154,3 +176,38 @@ def test_another_board_on_the_same_port_starts_afresh():
     board.update(taken(labels=["PEN"], probabilities=[1.0]))
     assert board.update(taken(device="subject-04", time_ms=2000)) == ["this is subject-04"]
     assert board.classes() == []
+
+
+def test_a_reading_between_two_lines_does_not_end_an_error():
+    board = WatchedBoard()
+    board.update(taken(state="idle", error="broker gone"))
+    assert board.update(taken(time_ms=1100, reading=[1])) == []
+    assert board.update(taken(time_ms=1200, state="idle", error="broker gone")) == []
+    board.update(taken(time_ms=1300, state="idle"))
+    assert board.known is not None
+    assert board.known.error is None
+
+
+def test_progress_of_an_update_is_one_event():
+    board = WatchedBoard()
+    board.update(taken())
+    happened = [board.update(taken(update=text)) for text in ("fetching 1/80", "fetching 2/80", "trial")]
+    assert happened == [["update: fetching 1/80"], [], ["update: trial"]]
+
+
+def test_the_course_of_figures_is_kept_and_ends_with_a_restart():
+    board = WatchedBoard()
+    for n, inference_ms in enumerate((2.0, 9.0, 3.0)):
+        board.update(taken(time_ms=1000 * n, label="PEN", inference_ms=inference_ms, reading=[n, -n]))
+    assert (board.median_ms, board.slowest_ms) == (3.0, 9.0)
+    assert list(board.traces) == [(0.0, (0.0, 0.0)), (1.0, (1.0, -1.0)), (2.0, (2.0, -2.0))]
+    board.update(taken(time_ms=1, inference_ms=1.0))
+    assert (board.median_ms, board.slowest_ms, len(board.traces)) == (1.0, 1.0, 0)
+
+
+def test_a_status_is_an_event_where_it_changes():
+    board = WatchedBoard()
+    online = {"state": "online", "role": "learn", "board": "rpi_pico_w"}
+    assert board.report(online) == ["online (learn, rpi_pico_w)"]
+    assert board.report(online) == []
+    assert board.report({"state": "offline"}) == ["offline"]

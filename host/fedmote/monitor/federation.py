@@ -27,8 +27,8 @@ from fedmote.federation.events import (
     Telemetry,
     UpdateAccepted,
 )
+from fedmote.monitor.sparks import sparkline
 
-_SPARKS = "▁▂▃▄▅▆▇█"
 _STATES = {
     "collecting": "cyan",
     "fetching": "blue",
@@ -37,6 +37,7 @@ _STATES = {
     "sending": "blue",
     "waiting": "blue",
     "idle": "green",
+    "resting": "dim",
     "offline": "red",
 }
 _EVENTS = 3
@@ -190,7 +191,8 @@ class FederationView:
         grid.add_column(no_wrap=True, style="dim")
         grid.add_column(ratio=1, no_wrap=True)
         if self._scores:
-            line = Text("".join(_spark(score.accuracy) for score in self._scores), "green")
+            accuracies = [score.accuracy for score in self._scores]
+            line = Text(sparkline(accuracies, len(accuracies), 0.0, 1.0), "green")
             line.append(f"  {self._scores[-1].accuracy:.1%}", "bold green")
             line.append(f"   it began with {self._scores[0].accuracy:.1%}", "dim")
             grid.add_row("accuracy on unseen boards", line)
@@ -203,10 +205,6 @@ class FederationView:
         for number, event in enumerate(self._events):
             grid.add_row("events" if number == 0 else "", event)
         return grid
-
-
-def _spark(value: float) -> str:
-    return _SPARKS[min(len(_SPARKS) - 1, int(value * len(_SPARKS)))]
 
 
 def _cell(line: dict[str, Any], key: str, form: str, divisor: float = 1) -> Text:

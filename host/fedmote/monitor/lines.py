@@ -31,7 +31,9 @@ class Lost:
 
 @dataclass(frozen=True)
 class Opened:
-    """The port is open, for the first time or again."""
+    """The port is open, for the first time or again. device: where; a replugged board may have moved."""
+
+    device: str
 
 
 @dataclass(frozen=True)
@@ -45,32 +47,39 @@ Event = Line | Lost | Opened | Quiet
 def read(
     port: str,
     baud: int = 115200,
+    locate: Callable[[], str | None] | None = None,
     pause: Callable[[float], Any] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[Event]:
     """Yield what happens on a port, without end.
 
     port: a device such as /dev/ttyACM0 or /dev/pts/3, or a URL of pyserial such as socket://host:4321.
+    locate: tells, after a loss, which device the same board is now, None while it is away; without it
+    ``port`` is opened again.
     Raises FedmoteError where the port cannot be opened the first time. Later losses are events.
     """
     try:
         connection = _open(port, baud)
     except (OSError, ValueError) as error:
         raise FedmoteError(_explained(port, error)) from None
+    device = port
     while True:
-        yield Opened()
+        yield Opened(device)
         with connection:
             try:
                 yield from _lines(connection)
             except OSError as error:  # pyserial's SerialException is one
                 yield Lost(str(error))
-        connection = yield from _reopened(port, baud, pause, clock)
+        connection, device = yield from _reopened(locate or (lambda: port), baud, pause, clock)
 
 
 def _reopened(
-    port: str, baud: int, pause: Callable[[float], Any], clock: Callable[[], float]
-) -> Generator[Event, None, serial.Serial]:
-    """Open the port again, however long it takes: attempts grow rarer, up to one in 5 seconds."""
+    locate: Callable[[], str | None],
+    baud: int,
+    pause: Callable[[float], Any],
+    clock: Callable[[], float],
+) -> Generator[Event, None, tuple[serial.Serial, str]]:
+    """Open the board's port again, however long it takes: attempts grow rarer, up to one in 5 seconds."""
     wait = FIRST_PAUSE
     retry_at = clock() + wait
     while True:
@@ -78,10 +87,13 @@ def _reopened(
         pause(READ_SECONDS)
         if clock() >= retry_at:
             try:
-                return _open(port, baud)
+                device = locate()
+                if device is not None:
+                    return _open(device, baud), device
             except OSError:
-                wait = min(wait * 2, LONGEST_PAUSE)
-                retry_at = clock() + wait
+                pass
+            wait = min(wait * 2, LONGEST_PAUSE)
+            retry_at = clock() + wait
 
 
 @dataclass

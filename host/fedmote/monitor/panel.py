@@ -1,48 +1,61 @@
-"""Draws a watched board with rich: its label large, probabilities as bars, figures, events, output."""
+"""Draws one watched board with rich: its label large, probabilities as bars, traces, figures, events."""
 
 from collections.abc import Iterable, Sequence
 
 from rich.bar import Bar
+from rich.cells import cell_len
 from rich.console import Group, RenderableType
+from rich.layout import Layout
 from rich.panel import Panel
 from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from fedmote.monitor import traces
 from fedmote.monitor.board import WatchedBoard
+from fedmote.monitor.figures import figures
 from fedmote.monitor.lettering import large
 from fedmote.monitor.telemetry import Telemetry
 
-_FIXED_LINES = 9  # of the panel: frame, label, two headings, two empty lines
-_NARROW = 90  # columns below which figures stand two to a line, not four
-_FEWEST = 3  # events, and lines of output, that are always shown
+_NARROW = 70  # columns below which traces stand under the bars, not beside them
+_LABEL_LINES = 4  # with those before
+_LEAST_LISTED = 4  # lines for events and output, with their headings
+_LOW = 18  # lines below which half of these must do
+_LEAST_BARS, _LEAST_PLOT = 2, 6
+_MOST_OF_HEIGHT = 0.6  # that bars and traces take
 
 
-def panel(board: WatchedBoard, port: str, link: str, output: Sequence[str], width: int, height: int) -> Panel:
-    """Return the whole picture of a board.
+def panel(
+    board: WatchedBoard, output: Sequence[str], title: str, subtitle: str, style: str, width: int, height: int
+) -> Panel:
+    """Return the whole picture of a board, exactly ``width`` columns and ``height`` lines.
 
-    link: what to say of the port, such as "open". output: the board's last lines that were not telemetry.
-    width, height: of the terminal, in characters; the picture is cut to fit.
+    output: the last lines of the board that were not telemetry. style: of the frame.
     """
+    columns, lines = max(1, width - 4), max(1, height - 2)
     known = board.known
-    title = f" {known.device if known else 'waiting for telemetry'} "
-    table = figures(known, board.inferences, 2 if width < _NARROW else 4)
-    lines = height - _FIXED_LINES - table.row_count
-    bars = max(_FEWEST, lines - 2 * _FEWEST)
+    table = figures(board, columns, max(1, lines // 3))
     classes = board.classes()
-    room = max(_FEWEST, lines - min(len(classes), bars))
-    shown_output = list(output)[-max(_FEWEST, room // 3) :]
-    parts: list[RenderableType] = [prediction(known, width - 4), Text()]
-    if classes:
-        parts += [probabilities(classes, known.label if known else None, bars), Text()]
-    parts += [table, _list("events", board.events, room - len(shown_output))]
-    if shown_output:
-        parts.append(_list("output of the board", shown_output, len(shown_output)))
+    room = max(0, lines - table.row_count - _LEAST_LISTED // (2 if lines < _LOW else 1))
+    beside = columns >= _NARROW and known is not None and known.reading is not None
+    wanted = _LABEL_LINES + len(classes)
+    if known is not None and known.reading is not None:
+        wanted = max(wanted + 1, int(lines * _MOST_OF_HEIGHT)) if beside else wanted + 1 + 2 * _LEAST_PLOT
+    upper = min(room, wanted)
+    listed = lines - upper - table.row_count
+    parts = [
+        Layout(_upper(board, classes, columns, upper, beside), size=upper),
+        Layout(table, size=min(table.row_count, lines - upper)),
+        Layout(_listed(board, output, listed), size=max(0, listed)),
+    ]
+    layout = Layout()
+    layout.split_column(*(part for part in parts if part.size))
     return Panel(
-        Group(*parts),
-        title=Text(title, "bold"),
-        subtitle=Text(f" {port}: {link} · Ctrl-C ends "),
-        border_style="green" if link == "open" else "yellow",
+        layout,
+        title=Text(f" {title} ", "bold"),
+        subtitle=Text(f" {subtitle} ") if subtitle else None,
+        border_style=style,
+        width=width,
         height=height,
     )
 
@@ -51,25 +64,34 @@ def prediction(known: Telemetry | None, width: int) -> Text:
     """Return the current label in large letters, or in plain ones where the width is small; three lines."""
     if known is None or known.label is None:
         return Text("\nno inference yet\n", "dim")
-    wrong = known.truth is not None and known.truth != known.label
-    style = "bold red" if wrong else "bold green"
-    lines = large(known.label)
-    text = Text(no_wrap=True)
-    if len(lines[0]) + 8 <= width:
-        text.append("\n".join(lines), style)
-    else:
-        text.append(f"\n{known.label}", style)
+    style = "bold red" if known.wrong else "bold green"
+    after = Text()
     if known.probabilities:
-        text.append(f"  {max(known.probabilities):.0%}", style)
-    if wrong:
-        text.append(f"   truth: {known.truth}", "red")
+        after.append(f"  {max(known.probabilities):.0%}", style)
+    if known.wrong:
+        after.append(f"  truth: {known.truth}", "red")
+    lines = large(known.label)
+    text = Text(no_wrap=True, overflow="ellipsis")
+    if len(lines[0]) + after.cell_len <= width:
+        return text.append("\n".join(lines), style).append(after)
+    return text.append(f"\n{known.label}", style).append(after).append("\n")
+
+
+def sightings(board: WatchedBoard, width: int) -> Text:
+    """Return the labels before the current one, the latest first, as many as fit."""
+    text = Text(no_wrap=True)
+    for label, wrong in list(board.sightings)[-2::-1]:
+        if text.cell_len + cell_len(label) > width:
+            break
+        text.append(f"{label} ", "red" if wrong else "dim green")
+    text.rstrip()
     return text
 
 
 def probabilities(classes: Sequence[tuple[str, float]], label: str | None, most: int) -> Table:
     """Return one bar per class; where there are more than ``most``, the most likely ones."""
     if len(classes) > most:
-        classes = sorted(classes, key=lambda item: -item[1])[:most]
+        classes = sorted(classes, key=lambda item: -item[1])[: max(0, most)]
     table = Table.grid(padding=(0, 1), expand=True)
     table.add_column(max_width=24, no_wrap=True, overflow="ellipsis")
     table.add_column(ratio=1)
@@ -81,45 +103,47 @@ def probabilities(classes: Sequence[tuple[str, float]], label: str | None, most:
     return table
 
 
-def figures(known: Telemetry | None, inferences: int, columns: int = 4) -> Table:
-    """Return the board's figures, ``columns`` to a line; a dash where the board did not give one."""
-    values = {} if known is None else _figures(known)
-    table = Table.grid(padding=(0, 1), expand=True)
-    for _ in range(columns):
-        table.add_column(style="dim", no_wrap=True)
-        table.add_column(ratio=1, no_wrap=True)
-    cells = [(name, values.get(name, "–")) for name in _FIGURES]
-    cells[0] = ("inferences", str(inferences))
-    for n in range(0, len(cells), columns):
-        table.add_row(*(Text(part) for cell in cells[n : n + columns] for part in cell))
-    return table
+def _upper(
+    board: WatchedBoard, classes: Sequence[tuple[str, float]], width: int, height: int, beside: bool
+) -> RenderableType:
+    """Return the prediction and the traces, side by side or one below the other."""
+    known = board.known
+    left = width // 2 - 2 if beside else width
+    label = known.label if known else None
+    shown, before = prediction(known, left), sightings(board, left)
+    if known is None or known.reading is None:
+        return Group(shown, before, probabilities(classes, label, height - _LABEL_LINES))
+    heading = traces.heading(
+        known.reading, known.sensor, known.unit, known.rate_hz, width - left - 2 if beside else width
+    )
+    if beside:
+        grid = Table.grid(padding=(0, 2), expand=True)
+        grid.add_column(width=left)
+        grid.add_column()
+        grid.add_row(
+            Group(shown, before, probabilities(classes, label, height - _LABEL_LINES)),
+            Group(heading, traces.plots(board.traces, width - left - 2, height - 2)),
+        )
+        return grid
+    room = height - _LABEL_LINES
+    drawn = room >= _LEAST_BARS + 1 + _LEAST_PLOT
+    bars = min(len(classes), room - 1 - _LEAST_PLOT if drawn else room)
+    parts: list[RenderableType] = [shown, before, probabilities(classes, label, bars)]
+    if drawn:
+        parts += [heading, traces.plots(board.traces, width, room - 1 - bars)]
+    return Group(*parts)
 
 
-_FIGURES = (
-    *("inferences", "inference", "free heap", "uptime"),
-    *("state", "round", "model", "samples"),
-    *("accuracy", "loss", "up", "down"),
-)
-
-
-def _figures(known: Telemetry) -> dict[str, str]:
-    values = {
-        "inference": known.inference_ms is not None and f"{known.inference_ms:.1f} ms",
-        "free heap": known.free_bytes is not None and f"{known.free_bytes / 1000:.0f} kB",
-        "uptime": f"{known.time_ms / 1000:.0f} s",
-        "state": known.state,
-        "round": known.round is not None and str(known.round),
-        "model": known.version is not None and str(known.version),
-        "samples": known.samples is not None and str(known.samples),
-        "accuracy": known.accuracy is not None and f"{known.accuracy:.0%}",
-        "loss": known.loss is not None and f"{known.loss:.2f}",
-        "up": known.up_bytes is not None and f"{known.up_bytes / 1000:.1f} kB",
-        "down": known.down_bytes is not None and f"{known.down_bytes / 1000:.1f} kB",
-    }
-    return {name: value for name, value in values.items() if value}
+def _listed(board: WatchedBoard, output: Sequence[str], lines: int) -> RenderableType:
+    """Return the last events, and in a third of the lines output; events alone where lines are few."""
+    shown = list(output)[-max(1, lines // 3 - 1) :] if lines >= _LEAST_LISTED else []
+    parts = [_list("events", board.events, lines - 1 - (len(shown) + 1 if shown else 0))]
+    if shown:
+        parts.append(_list("output of the board", shown, len(shown)))
+    return Group(*parts)
 
 
 def _list(heading: str, lines: Iterable[str], most: int) -> Group:
-    shown = list(lines)[-most:]
+    shown = list(lines)[-most:] if most > 0 else []
     texts = [Text(line, no_wrap=True, overflow="ellipsis") for line in shown]
     return Group(Rule(heading, align="left", style="dim"), *texts)

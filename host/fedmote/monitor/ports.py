@@ -6,20 +6,22 @@ A fleet registers its folder in a file named by its process id; its ports are th
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from fedmote.boards import catalogue
 from fedmote.errors import FedmoteError
 
 
 class Port(NamedTuple):
-    """A serial port: what to open, and what a person should know of it."""
+    """A serial port: what to open, what a person should know of it, and the names in boards.toml that its
+    board may have."""
 
     device: str
     description: str
+    boards: tuple[str, ...] = ()
 
 
 def find() -> list[Port]:
@@ -37,8 +39,27 @@ def only() -> Port:
         )
     if len(ports) > 1:
         listing = "".join(f"\n  --port {port.device}    {port.description}" for port in ports)
-        raise FedmoteError(f"{len(ports)} boards found, choose one:{listing}")
+        raise FedmoteError(
+            f"{len(ports)} boards found, choose one:{listing}\nor watch all that a broker knows: --broker URL"
+        )
     return ports[0]
+
+
+def follower(device: str) -> Callable[[], str | None]:
+    """Return a function that tells where the board at ``device`` is now, None while it is away.
+
+    A board on USB is known by its ids and serial number, whatever port it comes back as; one without a
+    serial number, and everything else, by its port.
+    """
+    known = _identity(device)
+    if known is None:
+        return lambda: device
+
+    def locate() -> str | None:
+        present = [port for port in _usb_ports() if _identity_of(port) == known]
+        return min((port.device for port in present), key=lambda name: (name != device, name), default=None)
+
+    return locate
 
 
 @contextmanager
@@ -65,7 +86,7 @@ def _virtual() -> Iterator[Port]:
     for folder in _fleets():
         for link in sorted(folder.glob("*/serial")):
             if link.exists():
-                yield Port(str(link), f"virtual board {link.parent.name}")
+                yield Port(str(link), f"virtual board {link.parent.name}", ("virtual",))
 
 
 def _fleets() -> list[Path]:
@@ -93,12 +114,29 @@ def _alive(process: int) -> bool:
 
 
 def _on_usb() -> Iterator[Port]:
-    from serial.tools.list_ports import comports  # slow to import on some systems, and only needed here
-
-    for port in sorted(comports()):
-        if port.vid is None or port.pid is None:
-            continue
+    for port in sorted(_usb_ports()):
         if boards := catalogue.by_usb(port.vid, port.pid):
             names = ", ".join(board.name for board in boards)
             serial_number = f", serial number {port.serial_number}" if port.serial_number else ""
-            yield Port(port.device, f"{names} ({port.vid:04x}:{port.pid:04x}{serial_number})")
+            description = f"{names} ({port.vid:04x}:{port.pid:04x}{serial_number})"
+            yield Port(port.device, description, tuple(board.name for board in boards))
+
+
+def _usb_ports() -> list[Any]:
+    from serial.tools.list_ports import comports  # slow to import on some systems, and only needed here
+
+    return [port for port in comports() if port.vid is not None and port.pid is not None]
+
+
+def _identity(device: str) -> tuple[Any, ...] | None:
+    real = os.path.realpath(device)  # of /dev/serial/by-id/... too
+    port = next((port for port in _usb_ports() if port.device in (device, real)), None)
+    return port and _identity_of(port)
+
+
+def _identity_of(port: Any) -> tuple[Any, ...] | None:
+    """Return what stays the same of a board's port, also where a board has several; None without any."""
+    if not port.serial_number:
+        return None
+    interface = (port.location or "").partition(":")[2]
+    return port.vid, port.pid, port.serial_number, interface
