@@ -1,6 +1,9 @@
-"""The loop of every board: sense, infer, tell, learn. What the interpreter starts by itself calls ``run``."""
+"""The loop of every board: sense, infer, tell, learn. starter.py calls ``run``."""
 
+import gc
 from array import array
+
+import starter
 
 from mote import features, model, port, sensors, settings
 from mote.links import serial
@@ -11,6 +14,7 @@ _SLICE_MS = 5
 _BEAT_MS = 1000
 _CHANGE_MS = 100
 _LABELS_MS = 30000
+_TOLD_CHANNELS = 16  # of an image or a wave, more would not fit into one message
 
 
 class Node:
@@ -26,6 +30,11 @@ class Node:
             raise ValueError(
                 "the sensor has %d channels, the model wants %d" % (self.sensor.channels, info["channels"])
             )
+        if abs(self.sensor.rate_hz - info["rate_hz"]) > 0.1 * info["rate_hz"]:
+            raise ValueError(
+                "the sensor gives %s readings a second, the model wants %s: set RATE_HZ"
+                % (self.sensor.rate_hz, info["rate_hz"])
+            )
         self.features = features.make(info)
         ring = features.Ring(config.get("RING", 128), self.features.width)
         normaliser = features.Normaliser(
@@ -35,7 +44,7 @@ class Node:
             self.model.input_tensor.zero_point,
         )
         self.local = Local(
-            Learner(self.model),
+            Learner(self.model, config.get("TRAIN_LAYERS", 0)),
             normaliser,
             ring,
             config.get("HOLDOUT", 5),
@@ -49,7 +58,8 @@ class Node:
         self._truth = None
         self._pending = False
         self._trace_ms = config.get("TRACE_MS", 250)
-        self._beat_at = self._labels_at = self._trace_at = port.ticks_ms()
+        self._beat_at = self._labels_at = self._trace_at = self._looked_at = port.ticks_ms()
+        self._uptime_ms = 0
         self._told = None
         self._commands = serial.Commands()
         self._introduce()
@@ -57,6 +67,7 @@ class Node:
     def step(self):
         """One turn of the loop. Return True while there is more to do at once."""
         now = port.ticks_ms()
+        starter.feed()
         self.life.poll(now)
         command = self._commands.read()
         if command is not None:
@@ -70,6 +81,13 @@ class Node:
                 break
         self.life.send()
         self._beat(now)
+        if self.life.restart_wanted:
+            self._tell()
+            starter.restart()
+        if self.life.sleep_s:
+            self._tell()
+            port.deep_sleep(self.life.sleep_s)
+            starter.restart()
         return busy or self.life.hurried
 
     def _sense(self):
@@ -110,7 +128,7 @@ class Node:
         if "label" in command and (name is None or name in self.model.labels):
             self._label = None if name is None else self.model.labels.index(name)
             self.features.reset()  # no window of two minds
-            self._tell(truth=name)
+            self._tell(truth=name, told=True)  # which is the answer
         else:
             self._tell(error="command not understood: %r" % command)
 
@@ -123,7 +141,8 @@ class Node:
             self._tell()
         elif self._trace_ms and port.ticks_diff(now, self._trace_at) >= self._trace_ms:
             self._trace_at = now
-            line = {"device": self.device, "time_ms": now, "reading": self._values()}
+            line = self._line()
+            line["reading"] = self._values()
             serial.write(serial.line_of(line))
 
     def _introduce(self):
@@ -140,7 +159,7 @@ class Node:
         """One line of telemetry on the console and over MQTT."""
         local = self.local
         self._beat_at = port.ticks_ms()
-        line = {"device": self.device, "time_ms": self._beat_at}
+        line = self._line()
         line.update(values)
         line["reading"] = self._values()
         line["free_bytes"] = port.free_bytes()
@@ -157,33 +176,45 @@ class Node:
         serial.write(text)
         self.life.tell(text)
 
+    def _line(self):
+        now = port.ticks_ms()  # which begin anew after some days
+        self._uptime_ms += port.ticks_diff(now, self._looked_at)
+        self._looked_at = now
+        return {"device": self.device, "time_ms": self._uptime_ms}
+
     def _values(self):
-        return [round(value, 3) for value in self._reading]
+        return [
+            round(x, 3) if x - x == 0.0 else 0.0 for x in self._reading[:_TOLD_CHANNELS]
+        ]  # JSON has no nan
 
 
 def run(path="settings.toml"):
-    """Read the settings, join the network and loop for ever; after an unforeseen error the board is reset."""
+    """Read the settings, join the network and loop for ever; after an unforeseen error starter.py resets the
+    board."""
+    device = "unknown"
     try:
         config = settings.read(path)
+        device = config["DEVICE"]
         if "CIRCUITPY_WIFI_SSID" in config:
-            port.join_wifi(config["CIRCUITPY_WIFI_SSID"], config.get("CIRCUITPY_WIFI_PASSWORD", ""))
+            ssid, password = config["CIRCUITPY_WIFI_SSID"], config.get("CIRCUITPY_WIFI_PASSWORD", "")
+            port.join_wifi(ssid, password, starter.feed)
         node = Node(config)
         while True:
             if not node.step():
                 port.sleep_ms(2)
     except Exception as error:
-        serial.write(serial.line_of({"error": "%s: %s" % (type(error).__name__, error)}))
-        port.print_exception(error)
-        port.sleep_ms(3000)
-        port.restart()
+        text = "%s: %s" % (type(error).__name__, error)
+        serial.write(serial.line_of({"device": device, "time_ms": 0, "error": text}))
+        raise
 
 
 def _life(config, local):
     """Return the board's part in a federation where the settings name a broker, else one of its own."""
-    if "BROKER" in config:
+    if "BROKER" in config or "LORA" in config:
+        gc.collect()  # what is to come takes long pieces of the heap
         from mote.member import Member
 
-        return Member(config, local)
+        return Member(config, local, starter.journal)
     from mote.alone import Alone  # MQTT takes no room on a board that has none
 
     return Alone(local)

@@ -1,5 +1,5 @@
-"""Starts the board: node.py has the loop, settings.toml what differs from board to board."""
+"""Starts the board: starter.py sees to updates over the air, node.py has the loop."""
 
-import node
+import starter
 
-node.run()
+starter.run()
