@@ -3,13 +3,15 @@ each board's folder."""
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from fedmote.boards.virtual import Fleet, VirtualBoard
 from fedmote.datasets import Recording
 from fedmote.errors import FedmoteError
+from fedmote.federation import access
+from fedmote.federation.broker import BrokerAddress
 from fedmote.models.application import Application
 
 LEARN = "learn"
@@ -62,15 +64,20 @@ def lay_out(
     mote: bytes,
     seed: int,
     replay_speed: float,
+    ca: Path | None = None,
 ) -> list[VirtualBoard]:
     """Fill each board's folder. broker: URL. key_of: the key of a device. mote: the model file that boards
-    start with."""
+    start with. ca: file of the broker's CA, None for the usual ones. Raises FedmoteError where it cannot be
+    read."""
+    address = replace(BrokerAddress.parse(broker), ca=ca)
     boards = []
     for number, assignment in enumerate(assignments):
         key = key_of(assignment.device)
         settings = settings_of(application, assignment, federation, broker, key, "virtual", seed + number)
         settings["REPLAY_SPEED"] = replay_speed
+        settings |= access.board_settings(address, federation, assignment.device, key)
         files = {"model.mote": mote, "recording.rec": recording_of(assignment, seed)}
+        files |= access.board_files(address)
         boards.append(fleet.add(settings, files))
     return boards
 

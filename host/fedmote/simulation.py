@@ -145,6 +145,7 @@ class _Board:
     def __init__(self, application: Application, recording: Recording, learns: bool, seed: int) -> None:
         self.name = recording.client
         self._training, self._seed = application.training, seed
+        self._residual: array[float] | None = None  # what the codec ternary has not sent yet
         settings = application.board
         width = application.features.width
         self.ring = features.Ring(settings.ring, width)
@@ -166,8 +167,11 @@ class _Board:
         update's bytes."""
         self._train(values, number, self._training.epochs)
         local = self.local
+        learner, kind = local.learner, codecs.CODECS[form.codec]
+        if kind == codecs.TERNARY and self._residual is None:
+            self._residual = array("f", bytes(4 * len(local.base)))
         encoder = codecs.Encoder(
-            local.report, codecs.CODECS[form.codec], local.learner.values, local.base, local.learner.sizes
+            local.report, kind, learner.values, local.base, learner.sizes, self._residual
         )
         body = bytearray(encoder.total)
         encoder.read_into(body, 0)

@@ -10,6 +10,8 @@ class Alone:
 
     state = "alone"
     hurried = False
+    restart_wanted = False
+    sleep_s = 0
 
     def __init__(self, local):
         self._local = local

@@ -5,21 +5,33 @@ asked for.
 """
 
 import struct
+from array import array
 
 NONE = 0
 FLOAT32 = 1
 INT8 = 2
-CODECS = {"float32": FLOAT32, "int8": INT8}
+TERNARY = 3
+CODECS = {"float32": FLOAT32, "int8": INT8, "ternary": TERNARY}
 
-REPORT = "<BBHIIIfff"
-REPORT_BYTES = 28
+REPORT = "<BBHIIIffff"
+REPORT_BYTES = 32
 
 
 class Report:
-    """What a board says besides the delta. Field by field as in docs/protocol.md, `ranges` a list of
+    """What a board says besides the delta. Field by field as in docs/protocol.md, ``ranges`` a list of
     floats."""
 
-    def __init__(self, version, samples=0, evaluated=0, loss=0.0, accuracy=0.0, training_loss=0.0, ranges=()):
+    def __init__(
+        self,
+        version,
+        samples=0,
+        evaluated=0,
+        loss=0.0,
+        accuracy=0.0,
+        training_loss=0.0,
+        ranges=(),
+        train_ms=0.0,
+    ):
         self.version = version
         self.samples = samples
         self.evaluated = evaluated
@@ -27,12 +39,13 @@ class Report:
         self.accuracy = accuracy
         self.training_loss = training_loss
         self.ranges = ranges
+        self.train_ms = train_ms
 
     def pack(self, codec, tensor_count):
         """Return the first bytes of a body, up to the delta."""
         return struct.pack(
             REPORT, codec, len(self.ranges), tensor_count, self.version, self.samples, self.evaluated,
-            self.loss, self.accuracy, self.training_loss,
+            self.loss, self.accuracy, self.training_loss, self.train_ms,
         ) + struct.pack("<%df" % len(self.ranges), *self.ranges)  # fmt: skip
 
 
@@ -41,25 +54,43 @@ def unpack_report(body):
     short."""
     if len(body) < REPORT_BYTES:
         raise ValueError("body has %d bytes, a report has %d" % (len(body), REPORT_BYTES))
-    codec, range_count, tensor_count, version, samples, evaluated, loss, accuracy, training = (
+    codec, range_count, tensor_count, version, samples, evaluated, loss, accuracy, training, train_ms = (
         struct.unpack_from(REPORT, body)
     )
     start = REPORT_BYTES + 4 * range_count
     if len(body) < start:
         raise ValueError("body has %d bytes, report and ranges have %d" % (len(body), start))
     ranges = struct.unpack_from("<%df" % range_count, body, REPORT_BYTES)
-    return Report(version, samples, evaluated, loss, accuracy, training, ranges), codec, tensor_count, start
+    report = Report(version, samples, evaluated, loss, accuracy, training, ranges, train_ms)
+    return report, codec, tensor_count, start
 
 
 def delta_bytes(codec, sizes):
     """Return the bytes of a delta whose tensors have ``sizes`` values each."""
     if codec == NONE:
         return 0
-    return 4 * sum(sizes) if codec == FLOAT32 else sum(sizes) + 4 * len(sizes)
+    count = sum(sizes)
+    if codec == TERNARY:
+        from . import ternary  # it takes no room on a board whose federation does not use it
+
+        return 4 + ternary.packed_bytes(count, ternary.places_of(count))
+    return 4 * count if codec == FLOAT32 else count + 4 * len(sizes)
+
+
+def unpack_ternary(delta, count):
+    """Return (magnitude, positions, negatives) of a TERNARY delta of ``count`` values, see ternary.unpack.
+
+    Raises ValueError where the bytes are none.
+    """
+    from . import ternary
+
+    places = ternary.unpack(memoryview(delta)[4:], ternary.places_of(count), count)
+    return (struct.unpack_from("<f", delta)[0],) + places
 
 
 def sections(codec, sizes, start):
-    """Yield (offset of the scale or None, offset of the values, number of values) for each tensor of a body.
+    """Yield (offset of the scale or None, offset of the values, number of values) for each tensor of a body
+    whose codec is FLOAT32 or INT8.
 
     The values are f32 (FLOAT32) or int8 to be multiplied by the f32 scale (INT8). start: offset of the delta.
     """
@@ -75,18 +106,21 @@ def sections(codec, sizes, start):
 class Encoder:
     """The body of one update, any range of it on demand.
 
-    report: Report. codec: NONE, FLOAT32 or INT8. local, base: array('f') of all trainable values, flat.
-    sizes: number of values of each tensor, in order. Both arrays must stay as they are until the body is
-    sent.
+    report: Report. codec: one of CODECS or NONE. local, base: the values of the tensors that the board
+    trains, array('f') or a view of one, flat. sizes: number of values of each of them, in order. Both arrays
+    must stay as they are until the body is sent. residual: array('f') of as many values, zeros at first,
+    where TERNARY keeps what it has not sent yet from one update to the next (error feedback); without it that
+    is lost.
     """
 
-    def __init__(self, report, codec, local=(), base=(), sizes=()):
+    def __init__(self, report, codec, local=(), base=(), sizes=(), residual=None):
         self._head = report.pack(codec, len(sizes) if codec else 0)
         self._codec, self._local, self._base = codec, local, base
         self._sizes = sizes if codec else ()
         self._scales = (
             [_scale(local, base, start, size) for start, size in _spans(sizes)] if codec == INT8 else ()
         )
+        self._ternary = _ternary(local, base, residual) if codec == TERNARY else b""
         #: bytes of the body without its tag
         self.total = len(self._head) + delta_bytes(codec, self._sizes)
 
@@ -97,6 +131,9 @@ class Encoder:
         if offset < len(self._head):
             part = self._head[offset : offset + count]
             target[: len(part)] = part
+        if self._codec == TERNARY:
+            _copy(target, offset, count, self._ternary, len(self._head))
+            return count
         position = 0
         for number, (_, values, size) in enumerate(sections(self._codec, self._sizes, len(self._head))):
             if self._codec == INT8:
@@ -135,6 +172,26 @@ def _scale(local, base, start, size):
             largest = delta
     # The scale travels as float32; a step up keeps every quotient within 127 after its rounding.
     return largest * 1.0000002 / 127 if largest > 1e-30 else 1.0
+
+
+def _ternary(local, base, residual):
+    """Return the bytes of a TERNARY delta; what is left of it stays in ``residual``."""
+    from . import ternary
+
+    count = len(base)
+    change = array("f", bytes(4 * count)) if residual is None else residual
+    for i in range(count):
+        change[i] += local[i] - base[i]
+    chosen = ternary.largest(change, ternary.places_of(count))
+    total = 0.0
+    for i in chosen:
+        total += abs(change[i])
+    head = struct.pack("<f", total / len(chosen))
+    (magnitude,) = struct.unpack("<f", head)
+    negatives = [change[i] < 0 for i in chosen]
+    for i, negative in zip(chosen, negatives):
+        change[i] += magnitude if negative else -magnitude
+    return head + ternary.pack(chosen, negatives, count)
 
 
 def _copy(target, offset, count, data, at):

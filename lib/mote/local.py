@@ -3,6 +3,7 @@
 from array import array
 
 from .codec import Report
+from .port import ticks_diff, ticks_ms
 
 
 class Shuffle:
@@ -85,11 +86,13 @@ class Local:
             return
         learner.values[:] = self.base
         training_loss = 0.0
+        start = ticks_ms()
         for training_loss in learner.train(self._rows, labels, used, epochs, batch, rate, decay, shuffle):  # noqa: B007
             yield
         if not sum(value * 0.0 for value in learner.values) == 0.0:
             raise ArithmeticError("training diverged: rate %s is too high for these samples" % rate)
         self.report.samples, self.report.training_loss = len(used), training_loss
+        self.report.train_ms = ticks_diff(ticks_ms(), start) / (max(1, epochs) * len(used))
         yield from learner.calibrate(self._rows, held)
         yield from self._evaluate(held)
         if _worse(learner.loss, loss):

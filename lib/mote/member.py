@@ -1,52 +1,56 @@
-"""A board's membership in a federation: the round, the updates and the status over one MQTT link. It senses
-nothing."""
+"""A board's membership in a federation: the round, updates over the air and the status over one link. It
+senses nothing."""
 
 from . import __version__, port, wire
 from .links import serial
-from .links.mqtt import MqttLink
 from .local import Shuffle
-from .rounds import FETCHING, SENDING, Participant
+from .memory import Memory
+from .rounds import EVALUATING, FETCHING, SENDING, TRAINING, Participant
+from .update import Updater
 
 LEARN = "learn"
 EVALUATE = "evaluate"
 INFER = "infer"
+RESTING = "resting"
 
 
 class Member:
     """Keeps the link up, takes part in rounds and tells the broker what the board is.
 
-    config: the settings as a dict. local: local.Local.
+    config: the settings as a dict. local: local.Local. journal: starter.Journal.
     """
 
-    def __init__(self, config, local):
+    def __init__(self, config, local, journal):
         federation, device = config["FEDERATION"], config["DEVICE"]
         seed = config.get("SEED", 1)
+        key = bytes.fromhex(config["KEY"])
         self.local = local
+        self._memory = Memory(journal.root)
         self.participant = Participant(
-            federation,
-            device,
-            bytes.fromhex(config["KEY"]),
-            local,
-            lambda number: Shuffle(seed * 65537 + number),
+            federation, device, key, local, lambda number: Shuffle(seed * 65537 + number), self._memory
         )
+        self.updater = Updater(federation, device, key, journal)
+        self._updating = False
         self._board = config.get("BOARD", "unknown")
         self._status_topic = wire.topic(federation, "status", device)
         self._telemetry_topic = wire.topic(federation, "telemetry", device)
-        self._link = MqttLink(
-            config["BROKER"], device, self._status_topic, b'{"state":"offline"}', _text_of(config.get("CA"))
-        )
+        self._link = _link(config, self._status_topic)
         self._link.on_message = self._message
         self._link.on_connected = self._connected
         self._link.on_lost = self.participant.disconnected
-        self._link.subscribe(self.participant.round_topic)
-        self._link.subscribe(self.participant.command_topic)
-        self._filter = None
+        self._topics = []
         self._role = None
+        self._rest = None
+        if any([key in config for key in _REST]):
+            from .rest import Rest  # it takes no room where there is none
+
+            now = port.ticks_ms()
+            self._rest = Rest(config, self.participant, self._link, self._status_topic, self._memory, now)
 
     @property
     def state(self):
         """What the board does in the round, as told in telemetry."""
-        return self.participant.state
+        return RESTING if self._away else self.participant.state
 
     @property
     def ready(self):
@@ -56,28 +60,48 @@ class Member:
     @property
     def hurried(self):
         """Whether messages are on their way, so that the loop should not rest."""
-        return self.participant.state in (FETCHING, SENDING)
+        busy = self.participant.state in (FETCHING, SENDING) and not self._link.slow
+        return not self._away and (self._updating or busy)
+
+    @property
+    def restart_wanted(self):
+        """Whether an update waits for a restart, and nothing is lost by it now."""
+        busy = self.participant.state in (TRAINING, EVALUATING, SENDING)
+        return self.updater.restart_wanted and not busy
+
+    @property
+    def sleep_s(self):
+        """For how many seconds the board is to be switched off now, 0 for not at all."""
+        return self._rest.sleep_s if self._rest else 0
 
     def poll(self, now):
         """Move bytes; now: milliseconds of port.ticks_ms."""
+        free = not (self._updating or self.updater.trial or self.updater.restart_wanted)
+        if self._rest and self._rest.poll(now, free):
+            return
         self._link.poll(now)
         if self._role is not None and self._role != self._present_role():
             self._connected()
-        wanted = self.participant.model_filter
-        if wanted != self._filter:
-            if self._filter is not None:
-                self._link.unsubscribe(self._filter)
-            self._filter = wanted
-            if wanted is not None:
-                self._link.subscribe(wanted)
+        if self.updater.trial and self._link.connected:
+            self.local.learner.model.invoke()  # after which the release has proved healthy
+            self.updater.confirm()
+            self._connected()
+        self._updating = self.updater.step(now)
+        self._listen()
 
     def step(self, now):
         """Do one slice of a round's work. Return True while there is more to do at once."""
-        return self.participant.step(now)
+        if not self._rest:
+            return self.participant.step(now)
+        if self._away or not self._rest.schedule.allows(now):
+            return False
+        more = self.participant.step(now)
+        self._rest.schedule.spent(now, port.ticks_ms())
+        return more
 
     def send(self):
         """Publish the next piece of an update, where there is one."""
-        if not self._link.connected:
+        if not self._link.connected or (self._rest and not self._rest.schedule.allows(port.ticks_ms())):
             return
         message = self.participant.next_message()
         if message is not None and not self._link.publish(*message, 1, False, self._delivered):
@@ -91,14 +115,43 @@ class Member:
         """Put what is known of rounds and link into a dict of telemetry."""
         participant, link = self.participant, self._link
         line["round"] = participant.round
-        line["state"] = participant.state
+        line["state"] = self.state
         line["up_bytes"], line["down_bytes"] = link.sent_bytes, link.received_bytes
         line["rssi"] = port.rssi()
-        line["error"] = line.get("error") or participant.error or (None if link.connected else link.error)
-        participant.error = None
+        line["update"] = self.updater.state
+        error = line.get("error") or participant.error or self.updater.error or self._memory.error
+        line["error"] = error or (None if link.connected else link.error)
+        participant.error = self.updater.error = self._memory.error = None
+
+    @property
+    def _away(self):
+        return self._rest is not None and self._rest.away
+
+    def _listen(self):
+        """Follow the wishes for topics: what is no longer wanted first."""
+        participant, updater = self.participant, self.updater
+        wanted = (
+            participant.round_topic,
+            participant.command_topic,
+            participant.model_filter,
+            updater.offer_topic,
+            updater.chunk_topic,
+        )
+        for topic in self._topics:
+            if topic not in wanted:
+                if self._link.unsubscribe(topic):
+                    self._topics.remove(topic)
+                return  # the list has changed, or the link is busy
+        for topic in wanted:
+            if topic is not None and topic not in self._topics:
+                # A chunk with QoS 1 would cost a round trip more, and the pause of a delayed acknowledgement.
+                if self._link.subscribe(topic, 0 if topic == updater.chunk_topic else 1):
+                    self._topics.append(topic)
 
     def _message(self, topic, payload):
-        self.participant.received(topic, payload, port.ticks_ms())
+        now = port.ticks_ms()
+        if not self.updater.received(topic, payload, now):
+            self.participant.received(topic, payload, now)
 
     def _delivered(self, topic):
         self.participant.delivered(topic, port.ticks_ms())
@@ -118,15 +171,26 @@ class Member:
             "firmware": __version__,
             "kernel": local.learner.model.kernel.NAME,
             "layout": local.learner.layout,
+            "protocol": wire.PROTOCOL,
             "version": local.version,
+            "release": self.updater.installed,
             "rssi": port.rssi(),
         }
+        if local.learner.part:
+            status["tensors"] = len(local.learner.part_sizes)
         status = {key: value for key, value in status.items() if value is not None}
         self._link.publish(self._status_topic, serial.line_of(status).encode(), 1, True)
 
 
-def _text_of(path):
-    if path is None:
-        return None
-    with open(path) as file:
-        return file.read()
+_REST = ("DUTY", "QUIET", "SLEEP_S")
+
+
+def _link(config, status_topic):
+    """Return the link that the settings ask for; the other one takes no room."""
+    if "LORA" in config:
+        from .links import lorawan
+
+        return lorawan.make(config, port.ticks_ms())
+    from .links.mqtt import MqttLink
+
+    return MqttLink(config, status_topic, b'{"state":"offline"}')

@@ -224,7 +224,7 @@ class Model:
             op = Op(self, number, offset)
             offset = op.end
             self.ops.append(op)
-        self.steps = self._streamed_steps() if self._file else [op.bind(self) for op in self.ops]
+        self.steps = self._streamed_steps() if self._file else self._resident_steps()
 
     def reset(self):
         """Set the state of a streaming network to its initial values."""
@@ -253,6 +253,14 @@ class Model:
             self.steps[number]()
             spent.append((self.ops[number].name, ticks_diff(ticks_us(), start)))
         return spent
+
+    def _resident_steps(self):
+        steps = []
+        for op in self.ops:
+            if self.kernel.LOOKS_ONCE:
+                gc.collect()  # it has made lists of the constants: what it keeps shall lie close together
+            steps.append(op.bind(self))
+        return steps
 
     def _streamed_steps(self):
         from .streaming import Streamed, buffers_for

@@ -50,6 +50,10 @@ except ImportError:
         sleep(milliseconds / 1000)
 
 
+#: whether sensors are read by CircuitPython's modules; by MicroPython's elsewhere
+CIRCUITPYTHON = sys.implementation.name == "circuitpython"
+
+
 def sha256():
     """Return a new SHA-256 object with ``update`` and ``digest``."""
     import hashlib
@@ -76,6 +80,19 @@ def runtime():
     return name + " " + ".".join(str(part) for part in sys.implementation.version[:3])
 
 
+def arch():
+    """Return the architecture of native code in .mpy files that the interpreter takes, None where it takes
+    none."""
+    number = getattr(sys.implementation, "_mpy", 0) >> 10 & 0x3F
+    return _ARCHS[number] if 0 < number < len(_ARCHS) else None
+
+
+_ARCHS = (
+    None, "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp", "xtensa",
+    "xtensawin", "rv32imc", "rv64imc",
+)  # fmt: skip
+
+
 def radio():
     """Return CircuitPython's Wi-Fi radio, which its sockets are made from; None elsewhere."""
     try:
@@ -98,6 +115,69 @@ def rssi():
         return None
 
 
+def tls_context(ca, certificate, key, blocks):
+    """Return what wraps a socket in TLS and checks the server's certificate and name.
+
+    ca: path of a PEM file of CAs, None for the usual ones. certificate, key: paths of PEM files for the
+    server to see, or None. blocks(path): yields what is in a PEM file, as DER, for the interpreter that takes
+    no PEM.
+    """
+    import ssl
+
+    if sys.implementation.name == "micropython":
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.verify_mode = ssl.CERT_REQUIRED
+        for authority in blocks(ca):  # one at a time: of several it would take the first
+            context.load_verify_locations(cadata=authority)
+        if certificate:
+            context.load_cert_chain(next(blocks(certificate)), next(blocks(key)))
+        return _Impatient(context)
+    context = ssl.create_default_context()
+    if ca:
+        if not CIRCUITPYTHON:  # where what is loaded takes the place of the usual CAs
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        with open(ca) as file:
+            context.load_verify_locations(cadata=file.read())
+    if certificate:
+        context.load_cert_chain(certificate, key)
+    return context
+
+
+class _Impatient:
+    """Ends MicroPython's handshake, which blocks, where the other side says nothing for long."""
+
+    def __init__(self, context):
+        self._context = context
+
+    def wrap_socket(self, plain, server_hostname):
+        plain.settimeout(_HANDSHAKE_S)
+        try:
+            return self._context.wrap_socket(plain, server_hostname=server_hostname)
+        except OSError as error:
+            if error.errno in _BROKEN_OFF:
+                raise OSError("the server broke off the handshake: perhaps it wants a client certificate")
+            raise
+
+
+_HANDSHAKE_S = 5  # shorter than the shortest watchdog, which an update on trial starts
+_BROKEN_OFF = (32, 104)  # EPIPE, ECONNRESET
+
+
+def uart(tx, rx, baud):
+    """Return a serial port, to ``read(count)`` without waiting and to ``write(data)``. tx, rx: a pin's number
+    or name; on MicroPython those of UART 1."""
+    try:
+        import board
+        import busio
+    except ImportError:
+        from machine import UART, Pin
+
+        return UART(1, baud, tx=Pin(tx), rx=Pin(rx), timeout=0, rxbuf=1200)
+    return busio.UART(
+        getattr(board, tx), getattr(board, rx), baudrate=baud, timeout=0, receiver_buffer_size=1200
+    )
+
+
 class Console:
     """Reads what is typed, without waiting."""
 
@@ -118,9 +198,9 @@ class Console:
         return sys.stdin.read(1) if self._available() else ""
 
 
-def join_wifi(ssid, password):
-    """Connect a board's Wi-Fi and wait up to 20 s. Does nothing where there is no Wi-Fi module. Raises
-    OSError on failure."""
+def join_wifi(ssid, password, alive=lambda: None):
+    """Connect a board's Wi-Fi and wait up to 20 s, calling ``alive`` meanwhile. Does nothing where there is
+    no Wi-Fi module. Raises OSError on failure."""
     board_radio = radio()
     if board_radio is not None:
         board_radio.connect(ssid, password)
@@ -135,6 +215,7 @@ def join_wifi(ssid, password):
     for _ in range(200):
         if station.isconnected():
             return
+        alive()
         sleep_ms(100)
     raise OSError("Wi-Fi %r: no connection after 20 s, check the name and the password" % ssid)
 
@@ -147,6 +228,27 @@ def print_exception(error):
         import traceback
 
         traceback.print_exception(error)
+
+
+def deep_sleep(seconds):
+    """Switch the board off; it starts anew after that time, on some boards earlier. Where there is no such
+    sleep this returns after it."""
+    try:
+        from time import monotonic
+
+        import alarm  # CircuitPython
+
+        alarm.exit_and_deep_sleep_until_alarms(alarm.time.TimeAlarm(monotonic_time=monotonic() + seconds))
+    except ImportError:
+        try:
+            from machine import deepsleep
+        except ImportError:
+            sleep_ms(1000 * seconds)
+            return
+        deepsleep(1000 * (min(seconds, _RP2_SLEEP_S) if sys.platform == "rp2" else seconds))
+
+
+_RP2_SLEEP_S = 3600  # its timer counts 2^32 us
 
 
 def restart():

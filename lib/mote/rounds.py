@@ -6,10 +6,10 @@ A driver hands it what arrives (``received``), lets it work in slices (``step``)
 
 import json
 from array import array
-from struct import unpack
 
 from . import codec, wire
-from .port import random_bytes, sha256, ticks_add, ticks_diff
+from .memory import Memory
+from .port import sha256, ticks_add, ticks_diff
 
 COLLECTING = "collecting"
 IDLE = "idle"
@@ -24,31 +24,39 @@ _FETCH_MS = 5000
 _RESEND_MS = 4000
 _RESEND_LIMIT_MS = 64000
 _MANIFEST_BYTES = 1000
+_ASKED = ("run", "round", "version", "phase", "layout", "codec")
 
 
 class Participant:
     """One board in one federation.
 
     federation, device: names. key: 32 bytes. local: local.Local. shuffle_of(round): returns a local.Shuffle.
-    ``state`` tells what it is doing, ``error`` the last thing that went wrong (text or None), ``round`` the
-    round's number.
+    memory: memory.Memory, without one it ends with the power. ``state`` tells what it is doing, ``error`` the
+    last thing that went wrong (text or None), ``round`` the round's number. ``pause_ms``: how long nothing
+    will be asked of the board. ``time``: seconds since midnight UTC when the last manifest came, ``time_at``
+    the ticks then; None before.
     """
 
-    def __init__(self, federation, device, key, local, shuffle_of):
+    def __init__(self, federation, device, key, local, shuffle_of, memory=None):
         self.federation, self.device, self.local = federation, device, local
         self._key, self._shuffle_of = key, shuffle_of
+        self._memory = memory or Memory()
         self.state = IDLE
         self.error = None
         self.round = 0
+        self.pause_ms = 0
+        self.time = self.time_at = None
         #: topic filter of the global model while it is wanted, else None
         self.model_filter = None
-        self.round_topic = wire.topic(federation, "round")
+        self.round_topic = wire.topic(federation, "round", device)
         self.command_topic = wire.topic(federation, "command", device)
         self._manifest = None
-        self._counter = unpack("<H", random_bytes(2))[0] << 16
+        #: what the round asks for, text, and whether that is answered
+        self._asked, self._told = None, False
+        self._counter = 0
         self._work = None
         self._body = self._have = None
-        self._encoder = self._tag = None
+        self._encoder = self._tag = self._residual = None
         self._offered = self._acknowledged = None
         self._message = bytearray(wire.MESSAGE_BYTES)
         self._deadline = 0
@@ -60,7 +68,7 @@ class Participant:
             if topic == self.round_topic:
                 self._on_manifest(payload, now)
             elif topic == self.command_topic:
-                self._on_receipt(payload)
+                self._on_receipt(payload, now)
             elif self.state == FETCHING:
                 self._on_chunk(wire.Chunk(payload), now)
         except (ValueError, KeyError, TypeError) as error:
@@ -77,7 +85,7 @@ class Participant:
             except StopIteration:
                 self._work = None
                 if self._encoder is None:
-                    if self.local.report is None:  # without labels there is nothing to tell
+                    if self.local.report is None or self._told:  # without labels there is nothing to tell
                         self.state = IDLE
                         return False
                     self._start_signing()
@@ -124,6 +132,7 @@ class Participant:
         index = int(topic[topic.rfind("/") + 1 :])
         if topic == self._topic(index) and index < len(self._acknowledged):
             self._acknowledged[index] = 1
+            self._memory.sent(self._counter, _leading(self._acknowledged))
         if sum(self._acknowledged) == len(self._acknowledged):
             self._deadline = ticks_add(now, self._pause_ms)
             self.state = WAITING
@@ -136,10 +145,21 @@ class Participant:
     def _on_manifest(self, payload, now):
         if len(payload) > _MANIFEST_BYTES:
             raise ValueError("a manifest of %d bytes" % len(payload))
+        if not payload:
+            return  # the broker was told to forget
         manifest = json.loads(bytes(payload))
         if manifest["protocol"] != wire.PROTOCOL:
             raise ValueError("protocol %s, this board speaks %d" % (manifest["protocol"], wire.PROTOCOL))
-        if manifest == self._manifest:
+        if not wire.is_sealed(self._key, wire.MANIFEST_SEAL, self.federation, self.device, payload):
+            raise ValueError("its tag is not of this device's key")
+        run, place = manifest["run"], (manifest["round"], manifest["edition"])
+        newest = self._memory.newest
+        if newest is not None and newest[0] == run and place < tuple(newest[1:]):
+            raise ValueError("round %d, edition %d is older than what came before" % place)
+        self.pause_ms = manifest["pause_ms"]
+        self.time, self.time_at = manifest["time"], now
+        last = self._manifest
+        if last is not None and last["run"] == run and (last["round"], last["edition"]) == place:
             return
         if manifest["layout"] != self.local.learner.layout:
             raise ValueError("the federation trains another network than this board has")
@@ -152,20 +172,58 @@ class Participant:
         for key, highest in (("epochs", 1000), ("batch", 1000), ("rate", 1000), ("decay", 1000)):
             if not 0 <= manifest[key] <= highest:
                 raise ValueError("%s %s" % (key, manifest[key]))
-        self._drop()
+        self._memory.take(run, place[0], place[1])
         self._manifest = manifest
         self.round = manifest["round"]
         if manifest["phase"] == "idle":
+            self._drop()
             self.state = IDLE
+            return
+        asked = " ".join([str(manifest[key]) for key in _ASKED])
+        if asked != self._asked:
+            self._told = False
+        elif self._told or self.state != IDLE:
+            return  # the same under other terms, such as a later deadline
+        self._drop()
+        self._asked = asked
+        body = self._memory.body(asked)
+        if body is None:
+            self._want_model(now)
         else:
-            self._body = bytearray(manifest["size"])
-            self._have = bytearray(wire.piece_count(manifest["size"]))
+            self._resume(body, now)
+
+    def _resume(self, body, now):
+        """Go on with a body of before a loss of power."""
+        self._kind, self._counter, self._tag = body.kind, body.counter, body.tag
+        self._encoder, self._total = body, body.total + wire.TAG_BYTES
+        if body.answered or body.counter <= self._manifest["counter"]:
+            self._end_round(now)
+            return
+        self._start_sending()
+        for index in range(min(body.sent, len(self._offered) - 1)):  # the last one brings a receipt
+            self._offered[index] = self._acknowledged[index] = 1
+
+    def _end_round(self, now):
+        """The body has its receipt. A model that the board has no time to check before may go live now."""
+        self._told = True
+        self._encoder = self._offered = self._acknowledged = None
+        if self.local.version is None:
+            self._want_model(now)
+        else:
+            self.state = IDLE
+
+    def _want_model(self, now):
+        self._body = bytearray(self._manifest["size"])
+        self._have = self._memory.pieces(self._manifest["sha256"], self._body)
+        if sum(self._have) < len(self._have) or not self._took_model():
             self._await_model(now)
 
     def _await_model(self, now):
+        """Ask for all pieces at once; where some are there, for one after another of those that are not."""
         self.state = FETCHING
         self._deadline = ticks_add(now, _FETCH_MS)
-        self.model_filter = wire.topic(self.federation, "model", self._manifest["version"], "+")
+        which = _leading(self._have) if sum(self._have) else "+"
+        self.model_filter = wire.topic(self.federation, "model", self._manifest["version"], which)
 
     def _on_chunk(self, chunk, now):
         if (
@@ -174,24 +232,34 @@ class Participant:
             or chunk.total != len(self._body)
         ):
             return
-        start = chunk.index * wire.PIECE_BYTES
-        self._body[start : start + len(chunk.piece)] = chunk.piece
-        self._have[chunk.index] = 1
+        if not self._have[chunk.index]:
+            start = chunk.index * wire.PIECE_BYTES
+            self._body[start : start + len(chunk.piece)] = chunk.piece
+            self._have[chunk.index] = 1
+            self._memory.got(chunk.index, self._body)
         self._deadline = ticks_add(now, _FETCH_MS)
         if sum(self._have) < len(self._have):
-            return
+            if self.model_filter is not None and not self.model_filter.endswith("+"):
+                self._await_model(now)
+        elif not self._took_model():
+            raise ValueError("the model's SHA-256 is not the manifest's; it is fetched again")
+
+    def _took_model(self):
+        """Tell whether all the pieces are the model that the manifest names; then work can begin."""
         digest = sha256()
         digest.update(self._body)
         if "".join("%02x" % byte for byte in digest.digest()) != self._manifest["sha256"]:
             self._have = bytearray(len(self._have))
-            raise ValueError("the model's SHA-256 is not the manifest's; it is fetched again")
+            self._memory.forget_model()
+            return False
         self.local.base[:] = array("f", self._body)
         self._body = self._have = self.model_filter = None
         self.state = COLLECTING
+        return True
 
     def _start_work(self):
         m = self._manifest
-        train = m["phase"] == "train"
+        train = m["phase"] == "train" and not self._told
         self.state = TRAINING if train and self.local.learns else EVALUATING
         self._work = self.local.work(
             m["version"], train, m["epochs"], m["batch"], m["rate"], m["decay"], self._shuffle_of(m["round"])
@@ -201,19 +269,20 @@ class Participant:
         local = self.local
         learned = local.report.samples > 0
         self._kind = wire.UPDATE if learned else wire.EVALUATION
-        self._counter = (self._counter + 1) & 0xFFFFFFFF
+        self._counter = self._memory.counter(self._manifest["counter"])
+        learner = local.learner
+        form = codec.CODECS[self._manifest["codec"]] if learned else codec.NONE
+        base = learner.trained(local.base)
+        if form == codec.TERNARY and self._residual is None:
+            self._residual = array("f", bytes(4 * len(base)))
         self._encoder = codec.Encoder(
-            local.report,
-            codec.CODECS[self._manifest["codec"]] if learned else codec.NONE,
-            local.learner.values,
-            local.base,
-            local.learner.sizes,
+            local.report, form, learner.trained(learner.values), base, learner.part_sizes, self._residual
         )
         self._total = self._encoder.total + wire.TAG_BYTES
         self._work = self._sign()
 
     def _sign(self):
-        """Compute the tag piece by piece."""
+        """Compute the tag piece by piece, and keep what it is of."""
         tag = wire.Tag(
             self._key,
             self.federation,
@@ -223,11 +292,15 @@ class Participant:
             self.round,
             self._counter,
         )
-        piece = memoryview(self._message)[wire.HEADER_BYTES :]
+        self._memory.begin_body(self._asked, self._kind, self._counter, self._encoder.total)
+        view = memoryview(self._message)[wire.HEADER_BYTES :]
         for offset in range(0, self._encoder.total, wire.PIECE_BYTES):
-            tag.update(piece[: self._encoder.read_into(piece, offset)])
+            piece = view[: self._encoder.read_into(view, offset)]
+            tag.update(piece)
+            self._memory.add(piece)
             yield
         self._tag = tag.digest()
+        self._memory.end_body(self._tag)
 
     def _start_sending(self):
         self.state = SENDING
@@ -250,20 +323,34 @@ class Participant:
     def _topic(self, index):
         return wire.topic(self.federation, "update", self.device, self.round, index)
 
-    def _on_receipt(self, payload):
-        receipt = json.loads(bytes(payload[:_MANIFEST_BYTES]))
+    def _on_receipt(self, payload, now):
+        if len(payload) > _MANIFEST_BYTES:
+            raise ValueError("a receipt of %d bytes" % len(payload))
+        receipt = json.loads(bytes(payload))
+        if not wire.is_sealed(self._key, wire.RECEIPT_SEAL, self.federation, self.device, payload):
+            raise ValueError("its tag is not of this device's key")
         if receipt.get("receipt") != self.round or receipt.get("counter") != self._counter:
             return
         if self.state in (SENDING, WAITING):
             if receipt["result"] != "accepted":
                 self.error = "update of round %d refused: %s" % (self.round, receipt.get("reason"))
-            self._encoder = self._offered = self._acknowledged = None
-            self.state = IDLE
+                self._memory.forget_body()
+            self._memory.answered(self._counter)
+            self._end_round(now)
 
     def _drop(self):
         """Forget the round under way; a model half tried does not stay."""
         if self._work is not None:
             self._work = None
             self.local.abandon()
+            self._memory.close()
         self._encoder = self._offered = self._acknowledged = self._body = self._have = None
         self.model_filter = None
+
+
+def _leading(flags):
+    """Return how many flags are set before the first one that is not."""
+    for count in range(len(flags)):
+        if not flags[count]:
+            return count
+    return len(flags)

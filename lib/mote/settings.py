@@ -17,8 +17,9 @@ def read(path):
                 if not equals:
                     raise ValueError("no = sign")
                 settings[key.strip()] = _value(text.strip())
-            except ValueError as error:
-                raise ValueError("%s, line %d: %s: %r" % (path, number, error, line)) from None
+            except ValueError as error:  # the line itself is not shown: it may be the key's
+                name = key.strip() + ": " if equals else ""
+                raise ValueError("%s, line %d: %s%s" % (path, number, name, error)) from None
     return settings
 
 

@@ -31,8 +31,10 @@ class Layer:
         (a, b), (c, d) = self.spans
         if d > len(learner.values):
             raise ModelError("op %d: its trainable tensors lie outside of the flat vector" % number)
-        slopes = memoryview(learner.slopes)
-        self.weights_slope, self.bias_slope = slopes[a:b], slopes[c:d]
+        slopes, part = memoryview(learner.slopes), learner.part
+        self.weights_slope = self.bias_slope = None  # of a layer that stays as it came
+        if a >= part:
+            self.weights_slope, self.bias_slope = slopes[a - part : b - part], slopes[c - part : d - part]
         self.y = array("f", bytes(4 * rows))
         self.slope = array("f", bytes(4 * rows))
 
@@ -45,20 +47,20 @@ class Layer:
 
 class Learner:
     """Trains ``model`` (over a bytearray). Flat vectors are array('f') in the order of the model's trainable
-    table.
+    table. depth: train this many of the last layers only, 0 for all; the others stay as they come.
 
-    ``sizes``: values of each trainable tensor. ``ranges``: largest activation of each hidden layer, as last
-    calibrated. Raises ModelError where the model has nothing to train or its trainable ops are not dense
-    layers in a row.
+    ``sizes``: values of each trainable tensor. ``part``: where in the flat vectors what is trained begins,
+    ``part_sizes``: values of each tensor from there on. ``ranges``: largest activation of each hidden layer,
+    as last calibrated. Raises ModelError where the model has nothing to train or its trainable ops are not
+    dense layers in a row.
     """
 
-    def __init__(self, model):
+    def __init__(self, model, depth=0):
         self.model = model
         trainables = model.trainables
         self.sizes = [t.count for t in trainables]
         self.layout = model.layout
         self.values = array("f", bytes(4 * sum(self.sizes)))
-        self.slopes = array("f", bytes(4 * sum(self.sizes)))
         numbers = sorted({t.op for t in trainables})
         if not numbers or numbers[-1] >= len(model.ops):
             raise ModelError("the model has no trainable layers")
@@ -70,6 +72,14 @@ class Learner:
             raise ModelError("trainable ops %s are not one after the other" % numbers)
         if any(model.ops[n].code != DENSE for n in numbers):
             raise ModelError("a trainable op is not DENSE")
+        #: number of the first layer that is trained
+        self.lowest = len(numbers) - depth if 0 < depth < len(numbers) else 0
+        trained = [t for t in trainables if t.op >= numbers[self.lowest]]
+        self.part = min(t.start for t in trained)
+        self.part_sizes = [t.count for t in trained]
+        if self.part + sum(self.part_sizes) != len(self.values):
+            raise ModelError("the tensors of the last %d layers are not the last ones of the table" % depth)
+        self.slopes = array("f", bytes(4 * sum(self.part_sizes)))
         self.layers = [Layer(self, model.ops[n], n) for n in numbers]
         #: int8 views of the head's input and of the class scores in the model
         self.embedding, self.scores = self.layers[0].input, self.layers[-1].output
@@ -82,6 +92,10 @@ class Learner:
         self._used = values
         for layer in self.layers:
             layer.point_at(values)
+
+    def trained(self, values):
+        """Return those of the flat ``values`` that this board trains, as a view where they are not all."""
+        return memoryview(values)[self.part :] if self.part else values
 
     def embed(self, target):
         """With an int8 input in ``model.input``, run the backbone and copy the head's int8 input to
@@ -97,6 +111,7 @@ class Learner:
         """
         descend = self.model.kernel.descend
         self.use(self.values)
+        trained = self.trained(self.values)
         for k in range(len(self.slopes)):
             self.slopes[k] = 0.0  # a training that was given up may have left some
         for _ in range(epochs):
@@ -108,7 +123,7 @@ class Learner:
                 filled += 1
                 yield total / (seen + 1)
                 if filled == batch or seen + 1 == len(order):
-                    descend(self.values, self.slopes, rate / filled, decay * filled)
+                    descend(trained, self.slopes, rate / filled, decay * filled)
                     filled = 0
                     yield total / (seen + 1)
 
@@ -190,15 +205,16 @@ class Learner:
             slope[n] /= total
         label = labels[number]
         slope[label] -= 1.0
-        for n in range(len(self.layers) - 1, 0, -1):
+        for n in range(len(self.layers) - 1, self.lowest, -1):
             layer, below = self.layers[n], self.layers[n - 1]
             backward(layer.w, below.y, layer.slope, layer.weights_slope, layer.bias_slope, below.slope)
             if below.relu:
                 for k in range(len(below.slope)):
                     if below.y[k] <= 0.0:
                         below.slope[k] = 0.0
-        first = self.layers[0]
-        backward(first.w, self._x, first.slope, first.weights_slope, first.bias_slope, None)
+        first = self.layers[self.lowest]
+        x = self.layers[self.lowest - 1].y if self.lowest else self._x
+        backward(first.w, x, first.slope, first.weights_slope, first.bias_slope, None)
         return log(total) + best - y[label]
 
 

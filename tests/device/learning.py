@@ -22,10 +22,13 @@ def rows(count, seed=5, width=6):
     return out
 
 
-def local(form=0, frozen=0, learns=True, minimum=16, count=60, kernel="plain", seed=1):
-    """Return a Local over a network 6-40-2 (6-8-40-2 with frozen layers) whose ring holds ``count`` rows."""
+def local(form=0, frozen=0, learns=True, minimum=16, count=60, kernel="plain", seed=1, depth=0):
+    """Return a Local over a network 6-40-2 (6-8-40-2 with frozen layers) whose ring holds ``count`` rows.
+
+    depth: how many of the last layers it trains, 0 for all.
+    """
     layers = [6, 8, 40, 2] if frozen else [6, 40, 2]
-    learner = Learner(Model(small_network.build(layers, form, seed, frozen=frozen), kernel))
+    learner = Learner(Model(small_network.build(layers, form, seed, frozen=frozen), kernel), depth)
     ring = Ring(64, 6)
     for row, label in rows(count):
         ring.add(row, label)

@@ -24,12 +24,12 @@ def _body(encoder, step=1000):
 
 
 def test_report_comes_back():
-    head = codec.Report(7, 200, 50, 0.5, 0.75, 0.25, [1.5, 2.5]).pack(codec.INT8, 4)
+    head = codec.Report(7, 200, 50, 0.5, 0.75, 0.25, [1.5, 2.5], 12.5).pack(codec.INT8, 4)
     report, kind, tensors, start = codec.unpack_report(head)
-    assert (kind, tensors, start) == (codec.INT8, 4, len(head)) == (2, 4, 36)
+    assert (kind, tensors, start) == (codec.INT8, 4, len(head)) == (2, 4, 40)
     assert (report.version, report.samples, report.evaluated) == (7, 200, 50)
     assert (report.loss, report.accuracy, report.training_loss) == (0.5, 0.75, 0.25)
-    assert list(report.ranges) == [1.5, 2.5]
+    assert list(report.ranges) == [1.5, 2.5] and report.train_ms == 12.5
 
 
 def test_every_cut_of_a_body_gives_the_same_bytes():

@@ -9,6 +9,7 @@ import learning
 
 from mote import codec, rounds, wire
 from mote.local import Shuffle
+from mote.memory import Memory
 from mote.port import sha256
 
 _KEY = bytes(range(32))
@@ -26,21 +27,25 @@ class Host:
             local.base[:] = array("f", bytes(4 * len(values)))
         self.body = bytes(values)
 
-    def manifest(self, **changes):
+    def manifest(self, now=0, key=_KEY, **changes):
         digest = sha256()
         digest.update(self.body)
         manifest = {
-            "protocol": 1, "run": "0011aabb", "round": 4, "version": 3, "phase": "train",
+            "protocol": 2, "run": "0011aabb", "round": 4, "edition": 7, "version": 3, "phase": "train",
             "layout": self.participant.local.learner.layout, "size": len(self.body),
             "sha256": "".join("%02x" % byte for byte in digest.digest()),
             "codec": "int8", "epochs": 1, "batch": 8, "rate": 0.1, "decay": 0.0, "deadline_ms": 60000,
+            "counter": 40, "time": 3600, "pause_ms": 0,
         }  # fmt: skip
         manifest.update(changes)
-        self.tell("round", manifest)
+        self.tell("round", manifest, now, key)
 
-    def tell(self, name, values, now=0):
-        topic = self.participant.round_topic if name == "round" else self.participant.command_topic
-        self.participant.received(topic, json.dumps(values).encode(), now)
+    def tell(self, name, values, now=0, key=_KEY):
+        participant = self.participant
+        topic = participant.round_topic if name == "round" else participant.command_topic
+        purpose = wire.MANIFEST_SEAL if name == "round" else wire.RECEIPT_SEAL
+        payload = wire.seal(key, purpose, "ward", "board-1", json.dumps(values).encode())
+        participant.received(topic, payload, now)
 
     def chunks(self, version=3):
         out = []
@@ -225,6 +230,82 @@ def test_same_manifest_again_does_not_start_over():
     assert participant.state == rounds.SENDING
 
 
+def test_manifest_or_receipt_of_another_key_changes_nothing():
+    participant = _participant()
+    host = Host(participant)
+    host.manifest(key=bytes(32))
+    assert participant.state == rounds.IDLE and "tag" in participant.error
+    participant, host = _sending()
+    chunk, _ = _body(_pieces(participant))
+    for result in ("accepted", "refused"):
+        host.tell("command", {"receipt": 4, "counter": chunk.counter, "result": result}, key=bytes(32))
+        assert participant.state == rounds.WAITING and "tag" in participant.error
+
+
+def test_manifest_of_before_is_refused_within_a_run():
+    participant = _participant()
+    host = Host(participant)
+    host.manifest()
+    host.manifest(round=3, edition=9)
+    host.manifest(edition=6)
+    assert participant.round == 4 and "older" in participant.error
+    host.manifest(round=1, edition=1, run="22222222")  # the aggregator began anew
+    assert participant.round == 1
+
+
+def test_manifest_of_before_is_refused_after_a_restart_by_what_the_memory_holds():
+    memory = Memory()
+    memory.take("0011aabb", 4, 7)
+    participant = rounds.Participant("ward", "board-1", _KEY, learning.local(), lambda n: Shuffle(n), memory)
+    host = Host(participant)
+    host.manifest(edition=6)
+    assert participant.state == rounds.IDLE
+    host.manifest(edition=7)
+    assert participant.state == rounds.FETCHING
+
+
+def test_pause_and_resume_of_a_round_rest_and_start_the_board_again():
+    participant, host = _sending()
+    host.manifest(codec="float32", phase="idle", edition=8, pause_ms=600000)
+    assert participant.state == rounds.IDLE and participant.pause_ms == 600000
+    host.manifest(codec="float32", edition=9)
+    assert participant.state == rounds.FETCHING and participant.pause_ms == 0
+
+
+def test_manifest_tells_a_board_without_a_clock_the_time():
+    participant = _participant()
+    host = Host(participant)
+    assert participant.time is None
+    host.manifest(now=500)
+    assert (participant.time, participant.time_at) == (3600, 500)
+    host.manifest(now=900, time=3601)  # the same again, of now
+    assert (participant.time, participant.time_at) == (3601, 900) and participant.state == rounds.FETCHING
+
+
+def test_counter_rises_above_what_the_aggregator_has_seen_and_with_each_body():
+    participant, host = _sending()
+    first = wire.Chunk(_pieces(participant)[0][1]).counter
+    assert first > 40
+    host.manifest(codec="float32", round=5, edition=8, counter=first + 1000)
+    participant.step(0)
+    host.model()
+    _work(participant)
+    assert wire.Chunk(_pieces(participant)[0][1]).counter > first + 1000
+
+
+def test_board_that_trains_only_the_head_sends_only_the_head():
+    participant, host = _sending(depth=1)
+    chunk, body = _body(_pieces(participant))
+    learner = participant.local.learner
+    report, kind, tensors, start = codec.unpack_report(body)
+    assert tensors == 2 and learner.sizes[-2:] == learner.part_sizes and report.train_ms >= 0
+    assert len(body) == start + 4 * sum(learner.part_sizes) + wire.TAG_BYTES and _authentic(chunk, body)
+    base = array("f", host.body)
+    assert list(learner.values)[: learner.part] == list(base)[: learner.part]
+    moved = [a - b for a, b in zip(learner.values, base)][learner.part :]
+    assert body[start : -wire.TAG_BYTES] == struct.pack("<%df" % len(moved), *moved) and max(moved) > 0
+
+
 def test_new_round_replaces_the_one_under_way():
     participant, host = _sending()
     host.manifest(round=5)
@@ -267,8 +348,8 @@ def test_evaluator_sends_an_evaluation_without_a_delta():
 
 def test_manifest_for_another_network_or_with_nonsense_is_refused():
     for change in (
-        {"layout": "00000000"}, {"size": 8}, {"codec": "zip"}, {"protocol": 2}, {"sha256": ""},
-        {"epochs": "many"}, {"rate": 1e9}, {"epochs": -1},
+        {"layout": "00000000"}, {"size": 8}, {"codec": "zip"}, {"protocol": 1}, {"protocol": 3},
+        {"sha256": ""}, {"epochs": "many"}, {"rate": 1e9}, {"epochs": -1},
     ):  # fmt: skip
         participant = _participant()
         Host(participant).manifest(**change)

@@ -32,7 +32,7 @@ def test_every_damaged_byte_is_noticed():
     for position in range(len(good)):
         bad = bytearray(good)
         bad[position] ^= 1
-        assert text_of(wire.WireError, wire.Chunk, bad) in ("crc", "malformed")
+        assert text_of(wire.WireError, wire.Chunk, bad) in ("crc", "malformed", "protocol")
 
 
 def test_pieces_of_wrong_length_or_index_are_refused():
@@ -52,7 +52,7 @@ def test_tag_is_hmac_sha256_of_the_context_and_the_body():
     tag.update(b"first")
     tag.update(b"second")
     text = "".join("%02x" % byte for byte in tag.digest())
-    assert text == "6fd09621a0cabbf5c1b47af50c594c179c43cf2a30970008d3306a9e2d2c1100"
+    assert text == "40a2ef95f71008c485d6fdd5520970b4c3f335511c99bffa592e5e69e2faa7e1"
 
 
 def test_tag_depends_on_every_part_of_its_context():
@@ -74,6 +74,29 @@ def test_tag_depends_on_every_part_of_its_context():
     ):
         assert not wire.same_tag(base, other)
     assert wire.same_tag(base, digest())
+
+
+def test_seal_is_hmac_sha256_of_the_purpose_the_device_and_the_json_before_it():
+    # computed with another implementation: hmac.new(key, context + json, "sha256")
+    sealed = wire.seal(
+        bytes(range(32)), wire.RECEIPT_SEAL, "ward", "board-1", b'{"receipt":4,"result":"accepted"}'
+    )
+    digits = b"1099ad7ef1a1119004c3e1059b2e435804d78f01515f2048eb7df9b3c656ee38"
+    assert sealed == b'{"receipt":4,"result":"accepted","tag":"' + digits + b'"}'
+    for payload in (sealed, memoryview(sealed), bytearray(sealed)):
+        assert wire.is_sealed(bytes(range(32)), wire.RECEIPT_SEAL, "ward", "board-1", payload)
+
+
+def test_what_is_not_sealed_as_it_must_be_is_noticed():
+    sealed = wire.seal(bytes(32), wire.MANIFEST_SEAL, "ward", "board-1", b'{"round":4}')
+    for payload in (b"", b"{}", b'{"round":4}', sealed[1:], sealed + b" ", sealed[:-2] + b'1"}'):
+        assert not wire.is_sealed(bytes(32), wire.MANIFEST_SEAL, "ward", "board-1", payload)
+
+
+def test_message_of_another_version_says_so():
+    message = _message(b"hello")
+    message[2] = 1
+    assert text_of(wire.WireError, wire.Chunk, message) == "protocol"
 
 
 def test_names_are_short_and_plain():

@@ -1,6 +1,7 @@
 """Boards for the tests of the federation: they make real
 messages with the device library, and learn nothing."""
 
+import json
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -45,9 +46,12 @@ class Board:
     layout: str = LAYOUT
     codec: str = "float32"
     sizes: tuple[int, ...] = SIZES
+    protocol: int = wire.PROTOCOL
+    train_ms: float = 0.0
 
     def status(self, state: str = "online") -> Message:
-        text = f'{{"state":"{state}","role":"{self.role}","layout":"{self.layout}"}}'
+        text = f'{{"state":"{state}","role":"{self.role}","layout":"{self.layout}",'
+        text += f'"protocol":{self.protocol}}}'
         return wire.topic(FEDERATION, "status", self.name), text.encode()
 
     def update(
@@ -55,6 +59,7 @@ class Board:
     ) -> list[Message]:
         """Return the messages of an update of these values, float32 [D]."""
         report = codec.Report(version, samples, 20, 0.5, 0.75, 0.4, options.pop("ranges", (1.0, 2.0)))
+        report.train_ms = self.train_ms
         local = array("f", np.asarray(delta, np.float32).tobytes())
         encoder = codec.Encoder(
             report, codec.CODECS[self.codec], local, array("f", [0.0]) * len(local), self.sizes
@@ -68,12 +73,12 @@ class Board:
         return self.messages(wire.EVALUATION, codec.Encoder(report, codec.NONE), number, **options)
 
     def messages(
-        self, kind: int, encoder: Any, number: int, counter: int = 1, **options: Any
+        self, kind: int, encoder: Any, number: int, counter: int | None = None, **options: Any
     ) -> list[Message]:
         body = bytearray(encoder.total)
         for start in range(0, encoder.total, wire.PIECE_BYTES):
             encoder.read_into(memoryview(body)[start : start + wire.PIECE_BYTES], start)
-        return self.send(kind, bytes(body), number, counter, **options)
+        return self.send(kind, bytes(body), number, number if counter is None else counter, **options)
 
     def send(
         self,
@@ -99,6 +104,17 @@ def pieces(body: bytes, kind: int, number: int, counter: int, device: str) -> li
         wire.write_header(message, len(piece), kind, number, counter, index, len(body))
         messages.append((wire.topic(FEDERATION, "update", device, number, index), bytes(message)))
     return messages
+
+
+def receipts(outgoing: list[Outgoing]) -> list[tuple[str, dict]]:
+    """Return (device, receipt without its tag) of each receipt among the messages."""
+    found = [(o.topic.split("/")[-1], json.loads(o.payload)) for o in outgoing if "/command/" in o.topic]
+    return [(device, {k: v for k, v in receipt.items() if k != "tag"}) for device, receipt in found]
+
+
+def manifests(outgoing: list[Outgoing]) -> dict[str, dict]:
+    """Return by device the last manifest among the messages."""
+    return {o.topic.split("/")[-1]: json.loads(o.payload) for o in outgoing if "/round/" in o.topic}
 
 
 @dataclass

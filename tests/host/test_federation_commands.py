@@ -85,7 +85,7 @@ def play(board: Board, port: int) -> None:
     client.on_message = lambda _, __, message: manifests.append(json.loads(message.payload))
     client.connect("127.0.0.1", port)
     client.loop_start()
-    client.subscribe(topic("home", "round"), 1)
+    client.subscribe(topic("home", "round", board.name), 1)
     client.publish(*board.status(), 1, True)
     for phase, make in (("train", board.update), ("evaluate", board.evaluation)):
         end = time.monotonic() + PATIENCE_S

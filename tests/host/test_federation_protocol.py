@@ -14,10 +14,12 @@ from fedmote.errors import FedmoteError
 from fedmote.federation import protocol, telemetry
 from fedmote.federation.bodies import Form
 from fedmote.federation.broker import BrokerAddress
-from fedmote.federation.protocol import Manifest, Reason, Refusal, parse_topic
+from fedmote.federation.manifests import Manifest, manifest_message, receipt_message
+from fedmote.federation.protocol import Reason, Refusal, parse_topic
 from mote import codec, wire
 
 FORM = Form("int8", (6, 3), 2)
+KEY = bytes(range(32))
 
 
 def body_of(delta: np.ndarray, form: Form = FORM, **fields: float) -> bytes:
@@ -140,14 +142,34 @@ def test_no_payload_whatever_breaks_the_chunk_parser(payload: bytes) -> None:
 
 
 def test_the_largest_manifest_fits_what_a_board_takes() -> None:
+    most = 2**32 - 1
     largest = Manifest(
-        "f" * 8, 2**32 - 1, 2**32 - 1, "evaluate", LAYOUT, 2**32 - 1, "f" * 64, "float32", 1000, 1000,
-        1.2345e-5, 1.2345e-5,
-        86_400_000,
+        "f" * 8, most, most, most, "evaluate", LAYOUT, most, "f" * 64, "float32", 1000, 1000,
+        1.2345e-5, 1.2345e-5, 86_400_000,
     )  # fmt: skip
-    payload = largest.to_json()
-    assert len(payload) <= 1000 and json.loads(payload)["protocol"] == 1
-    assert Manifest.from_json(payload) == largest
+    message = manifest_message("f" * 32, "d" * 32, KEY, largest, 1000, most, 86_400_000)
+    fields = json.loads(message.payload)
+    assert len(message.payload) <= 1000 and (fields["protocol"], fields["counter"]) == (2, most)
+    assert 0 <= fields["time"] < 24 * 3600 and list(fields)[-1] == "tag" and message.retained
+    assert Manifest.from_json(largest.to_json(), "f" * 8) == largest
+
+
+def test_a_sealed_message_is_for_one_purpose_device_and_federation_and_cannot_be_changed() -> None:
+    message = receipt_message("home", "attic", KEY, 3, 7, Reason.SHAPE)
+    payload = message.payload
+    assert json.loads(payload)["reason"] == "shape"
+    assert wire.is_sealed(KEY, wire.RECEIPT_SEAL, "home", "attic", payload)
+    for key, purpose, federation, device in (
+        (bytes(32), wire.RECEIPT_SEAL, "home", "attic"),
+        (KEY, wire.MANIFEST_SEAL, "home", "attic"),
+        (KEY, wire.RECEIPT_SEAL, "work", "attic"),
+        (KEY, wire.RECEIPT_SEAL, "home", "cellar"),
+    ):
+        assert not wire.is_sealed(key, purpose, federation, device, payload)
+    for position in range(len(payload)):
+        changed = bytearray(payload)
+        changed[position] ^= 1
+        assert not wire.is_sealed(KEY, wire.RECEIPT_SEAL, "home", "attic", bytes(changed))
 
 
 def test_telemetry_is_reduced_to_known_keys_of_bounded_types() -> None:

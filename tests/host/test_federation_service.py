@@ -90,7 +90,9 @@ def served(home: Home, address: BrokerAddress, scene: Callable[[], Coroutine[Any
 
 
 def manifests(device: Device) -> list[dict]:
-    return [json.loads(payload) for payload in device.received.get(wire.topic(FEDERATION, "round"), [])]
+    """Return what attic was told, in order."""
+    told = device.received.get(wire.topic(FEDERATION, "round", "attic"), [])
+    return [json.loads(payload) for payload in told]
 
 
 def receipts(device: Device, name: str) -> list[dict]:
@@ -101,7 +103,9 @@ def receipts(device: Device, name: str) -> list[dict]:
 
 def test_a_federation_runs_from_the_first_status_to_rest(tmp_path: Path, broker: EmbeddedBroker) -> None:
     home = Home(tmp_path / "aggregator.db")
-    device = Device(broker.address, wire.topic(FEDERATION, "round"), wire.topic(FEDERATION, "command", "+"))
+    device = Device(
+        broker.address, wire.topic(FEDERATION, "round", "attic"), wire.topic(FEDERATION, "command", "+")
+    )
 
     async def scene() -> None:
         device.publish([board.status() for board in home.boards.values()], retained=True)
@@ -199,7 +203,7 @@ def test_the_service_comes_back_when_the_broker_does(tmp_path: Path) -> None:
         with EmbeddedBroker(address.port):
             # The new broker retains nothing, so the aggregator has to tell it all again.
             device = Device(
-                address, wire.topic(FEDERATION, "round"), wire.topic(FEDERATION, "model", "0", "+")
+                address, wire.topic(FEDERATION, "round", "attic"), wire.topic(FEDERATION, "model", "0", "+")
             )
             await until(lambda: manifests(device) and len(device.received) == 4)
             assert manifests(device)[-1]["round"] == 1

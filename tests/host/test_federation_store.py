@@ -1,8 +1,11 @@
 """What a user can rely on: keys stay private and stable, what is
 stored survives, and files of others are left alone."""
 
+import hashlib
+import os
 import sqlite3
 import stat
+import time
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +99,90 @@ def test_two_aggregators_never_share_a_store(path: Path) -> None:
             other.claim()
         store.close()
         other.claim()
+
+
+#: SHA-256 of what was released: a store that has seen a migration never sees it again
+RELEASED = (
+    "076ad1652dd9ac9cbbac55cc59bae0ddcb18c228c3cdbaa8c289463b8ae7644e",
+    "7a520776275e17c0b91e931cca8cb024fc45894910e25cdde0bce7ed77365624",
+)
+
+
+def test_migrations_that_were_released_are_as_they_were() -> None:
+    digests = [hashlib.sha256(script.encode()).hexdigest() for script in MIGRATIONS]
+    assert tuple(digests[: len(RELEASED)]) == RELEASED
+
+
+def first_version(path: Path) -> None:
+    """Make a store as the first fedmote left it, with something in every table that a device is in."""
+    path.parent.mkdir(parents=True)
+    connection = sqlite3.connect(path)
+    connection.executescript(MIGRATIONS[0])
+    connection.executescript(
+        """
+        PRAGMA user_version = 1;
+        INSERT INTO meta VALUES ('application', 'watch'), ('layout', '0123abcd');
+        INSERT INTO devices VALUES
+            ('attic', zeroblob(32), 1700000000.0, NULL, 1, 'evaluate', '0123abcd', 7, 8),
+            ('cellar', zeroblob(32), 1700000000.0, 1700000001.0, 0, 'learn', '', 0, 0);
+        INSERT INTO models VALUES (0, zeroblob(20), 'hash', NULL, 1700000000.0);
+        INSERT INTO rounds VALUES (1, 'train', 0, '{}', 1700000000.0, 1700000002.0);
+        INSERT INTO partials VALUES ('attic', 1, 2, 3);
+        INSERT INTO chunks VALUES ('attic', 0, x'0102');
+        INSERT INTO reports VALUES (1, 'attic', 2, 3, 'learn', 0, 5, 6, 0.5, 0.75, 0.4, x'', 99, 1.0, NULL);
+        INSERT INTO refusals VALUES ('crc', 'attic', 4);
+        """
+    )
+    connection.close()
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+def test_a_store_of_the_first_version_keeps_all_that_is_in_it(path: Path, read_only: bool) -> None:
+    first_version(path)
+    with Store(path, read_only) as store:
+        attic, cellar = store.devices()
+        assert (attic.online, attic.role, attic.layout) == (True, "evaluate", "0123abcd")
+        assert (attic.up_bytes, attic.down_bytes) == (7, 8)
+        assert (attic.board, attic.version, attic.last_seen, attic.battery) == (None, None, None, None)
+        assert cellar.revoked and store.key("attic") == bytes(32) and store.key("cellar") is None
+        assert store.meta("application") == "watch" and store.model().values.tolist() == [0.0] * 5
+        assert store.rounds() == [(1, "train", 0, True)] and store.accepted(1)[0].report.samples == 5
+        assert store.body("attic") == b"\1\2" and store.refusals() == {("crc", "attic"): 4}
+    with Store(path) as store:
+        store.note_heard("attic", time.time(), {"battery": 3.5})
+        assert store.devices()[0].battery == 3.5
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_an_old_store_that_cannot_be_brought_up_to_date_is_named(path: Path) -> None:
+    first_version(path)
+    path.chmod(0o400)
+    with pytest.raises(FedmoteError, match="cannot be opened"):
+        Store(path, read_only=True)
+
+
+def test_devices_with_keys_of_their_own_are_taken_in_once(path: Path) -> None:
+    with Store(path) as store:
+        assert store.adopt({"attic": bytes(32), "cellar": bytes(range(32))}) == 2
+        assert store.adopt({"cellar": bytes(range(32)), "shed": b"k" * 32}) == 1
+        assert store.key("cellar") == bytes(range(32)) and store.provision("attic") == bytes(32)
+
+
+def test_a_device_under_another_key_is_not_taken_in_and_neither_are_those_beside_it(path: Path) -> None:
+    with Store(path) as store:
+        key = store.provision("cellar")
+        with pytest.raises(FedmoteError, match="'cellar' is known here under another key"):
+            store.adopt({"attic": bytes(32), "cellar": bytes(32)})
+        assert store.key("attic") is None and store.key("cellar") == key
+
+
+def test_a_revoked_key_does_not_come_back_by_being_taken_in(path: Path) -> None:
+    with Store(path) as store:
+        key = store.provision("attic")
+        store.revoke("attic")
+        with pytest.raises(FedmoteError, match="'attic' was revoked here"):
+            store.adopt({"attic": key})
+        assert store.key("attic") is None
 
 
 def test_a_store_of_a_newer_fedmote_is_left_alone(path: Path) -> None:

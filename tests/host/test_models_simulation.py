@@ -92,11 +92,14 @@ def test_uplink_bytes_are_those_that_a_board_sends(digits: Application, codec: s
     board = Participant("digits", "writer-01", bytes(32), local, Shuffle)
     body = initial_values(digits.layers, 1).tobytes()
     manifest = {
-        "protocol": 1, "run": "00000000", "round": 3, "version": 2, "phase": "train",
+        "protocol": 2, "run": "00000000", "round": 3, "edition": 1, "version": 2, "phase": "train",
         "layout": learner.layout, "size": len(body), "sha256": hashlib.sha256(body).hexdigest(),
         "codec": codec, "epochs": 1, "batch": 4, "rate": 0.1, "decay": 0.0, "deadline_ms": 1000,
+        "counter": 0, "time": 0, "pause_ms": 0,
     }  # fmt: skip
-    board.received(board.round_topic, json.dumps(manifest).encode(), 0)
+    text = json.dumps(manifest).encode()
+    sealed = wire.seal(bytes(32), wire.MANIFEST_SEAL, "digits", "writer-01", text)
+    board.received(board.round_topic, sealed, 0)
     for index in range(wire.piece_count(len(body))):
         piece = body[index * wire.PIECE_BYTES :][: wire.PIECE_BYTES]
         message = bytearray(wire.HEADER_BYTES) + piece

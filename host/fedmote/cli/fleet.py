@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from fedmote.cli.options import App, Federation, State
+from fedmote.cli.options import App, Ca, Federation, State, broker_address
 from fedmote.errors import FedmoteError
 
 logger = logging.getLogger("fedmote.fleet")
@@ -24,6 +24,7 @@ def main(
     broker: Annotated[
         str, typer.Option(metavar="URL", help="mqtt://host:port or mqtts://user:password@host:port.")
     ] = "mqtt://127.0.0.1:1883",
+    ca: Ca = None,
     federation: Federation = None,
     state: State = None,
     seed: Annotated[int, typer.Option(help="Of who learns and in which order.")] = 1,
@@ -40,7 +41,6 @@ def main(
     """
     from fedmote.boards.virtual import Fleet
     from fedmote.cli.serve import STATE
-    from fedmote.federation.broker import BrokerAddress
     from fedmote.federation.session import STORE_NAME, compile_model
     from fedmote.federation.store import Store
     from fedmote.fleet import assign, lay_out
@@ -51,7 +51,7 @@ def main(
     application = Application.load(app)
     name = federation or application.name
     folder = state or STATE / name
-    address = BrokerAddress.parse(broker)
+    address = broker_address(broker, ca)
     assignments = assign(application, boards, seed)
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
@@ -63,6 +63,7 @@ def main(
                 assignments,
                 federation=name,
                 broker=address.url,
+                ca=ca,
                 key_of=store.provision,
                 mote=compile_model(application),
                 seed=seed,

@@ -5,15 +5,16 @@ import asyncio
 import json
 import logging
 import signal
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import ExitStack
 from typing import Annotated, Any
 
 import typer
 
-from fedmote.cli.options import App, Federation, State
-from fedmote.federation import events
+from fedmote.cli.options import App, Ca, Cert, Federation, Key, PasswordFile, State, broker_address
+from fedmote.federation import events, telemetry
 from fedmote.federation.broker import BrokerAddress, EmbeddedBroker
 from fedmote.federation.store import STATE as STATE
+from mote import wire
 
 logger = logging.getLogger("fedmote.serve")
 
@@ -28,6 +29,10 @@ def main(
             "here, on the loopback address.",
         ),
     ] = None,
+    ca: Ca = None,
+    cert: Cert = None,
+    key: Key = None,
+    password_file: PasswordFile = None,
     port: Annotated[
         int, typer.Option(min=1, max=65535, help="Port of the broker that is started here.")
     ] = 1883,
@@ -41,6 +46,24 @@ def main(
     deadline: Annotated[
         float | None, typer.Option(metavar="SECONDS", help="When a round ends. (default: the app's)")
     ] = None,
+    maximum: Annotated[
+        int | None, typer.Option(min=0, help="Updates after which a round ends; 0: all are waited for.")
+    ] = None,
+    fraction: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Part of the learners that is chosen for each round.")
+    ] = None,
+    spare: Annotated[
+        float | None, typer.Option(min=0, help="Choose so many more, as a part; the slowest come too late.")
+    ] = None,
+    late: Annotated[
+        str | None, typer.Option(metavar="WHAT", help="A late update: discard, or staleness (weigh it less).")
+    ] = None,
+    mode: Annotated[
+        str | None, typer.Option(help="rounds, or buffered: each board goes on when it is ready (FedBuff).")
+    ] = None,
+    buffer: Annotated[
+        int | None, typer.Option(min=1, help="Updates that make a model in mode buffered.")
+    ] = None,
     state: State = None,
     seed: Annotated[int, typer.Option(help="Of the initial model.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.", metavar="")] = False,
@@ -52,7 +75,8 @@ def main(
 
     Examples:
       fedmote serve --app watch --rounds 20
-      fedmote serve --broker mqtts://operator:secret@broker.example:8883 --federation house
+      fedmote serve --federation house --broker mqtts://aggregator-house@broker.example:8884 \\
+        --ca house/ca.pem --password-file house/aggregator.password
       fedmote serve --rounds 5 --json | jq .version
     """
     from fedmote.federation.session import Overrides, Session
@@ -62,14 +86,12 @@ def main(
     logging.getLogger("fedmote").setLevel(min(logging.INFO, logging.getLogger().level))
     application = Application.load(app)
     name = federation or application.name
-    where: AbstractContextManager[EmbeddedBroker | None] = nullcontext() if broker else EmbeddedBroker(port)
+    address = broker_address(broker, ca, cert, key, password_file) if broker else None
+    overrides = Overrides(rounds, minimum, deadline, maximum, fraction, spare, late, mode, buffer)
     with ExitStack() as stack:
-        session = stack.enter_context(
-            Session(application, name, state or STATE / name, Overrides(rounds, minimum, deadline), seed)
-        )
+        session = stack.enter_context(Session(application, name, state or STATE / name, overrides, seed))
         session.aggregator.listeners.append(log)
-        embedded = stack.enter_context(where)
-        address = embedded.address if embedded else BrokerAddress.parse(broker or "")
+        address = address or stack.enter_context(EmbeddedBroker(port)).address
         logger.info("federation %s (%s) at %s, state in %s", name, application.name, address, session.state)
         asyncio.run(_serve(session.aggregator, address))
         if not session.aggregator.finished:
@@ -126,6 +148,10 @@ def _extended(event: events.RoundExtended) -> str:
 
 def _seen(event: events.BoardSeen) -> str:
     status = event.status
+    spoken = status.get("protocol", 1)
+    if status["state"] == telemetry.ONLINE and spoken != wire.PROTOCOL:
+        what = "update the board" if spoken < wire.PROTOCOL else "update the aggregator"
+        return f"{event.device} speaks protocol {spoken}, not {wire.PROTOCOL}, and stays out: {what}"
     about = ", ".join(status[key] for key in ("role", "board", "runtime") if key in status)
     return f"{event.device} is {status['state']}" + (f" ({about})" if about else "")
 
@@ -136,7 +162,7 @@ _LINES: dict[type, tuple[int, Any]] = {
         logging.INFO,
         lambda e: (
             f"update of {e.device} accepted: {e.report.samples} samples, {e.up_bytes} bytes, "
-            f"loss {e.report.training_loss:.3f}"
+            f"loss {e.report.training_loss:.3f}{', late' if e.late else ''}"
         ),
     ),
     events.EvaluationAccepted: (
@@ -150,6 +176,19 @@ _LINES: dict[type, tuple[int, Any]] = {
     events.RoundExtended: (logging.WARNING, _extended),
     events.RoundClosed: (logging.INFO, _closed),
     events.Finished: (logging.INFO, lambda e: f"finished with version {e.version}"),
+    events.Quarantined: (
+        logging.WARNING,
+        lambda e: (
+            f"{e.device} is in quarantine ({e.reason}): nothing of it counts before "
+            f"fedmote provision {e.device} --release"
+        ),
+    ),
+    events.Paused: (logging.INFO, lambda e: "paused: boards rest until fedmote rounds resume"),
+    events.Resumed: (logging.INFO, lambda e: "resumed"),
+    events.RolledBack: (
+        logging.WARNING,
+        lambda e: f"rolled back: version {e.new_version} has the values of version {e.version}",
+    ),
     events.BoardSeen: (logging.INFO, _seen),
     events.Telemetry: (logging.DEBUG, lambda e: f"telemetry of {e.device}: {e.line}"),
 }

@@ -3,6 +3,7 @@ turned into arrays. It knows no store and no rounds."""
 
 import hmac
 from dataclasses import dataclass
+from functools import cached_property
 from math import isfinite
 
 import numpy as np
@@ -20,7 +21,8 @@ RANGE_FLOOR = 1e-7
 
 @dataclass(frozen=True)
 class Report:
-    """What a board says besides the delta. version: the model it evaluated and started from. loss in nats."""
+    """What a board says besides the delta. version: the model it evaluated and started from. loss in nats.
+    train_ms: how long a sample took in each epoch, on the average."""
 
     version: int
     samples: int
@@ -29,35 +31,57 @@ class Report:
     accuracy: float
     training_loss: float
     ranges: tuple[float, ...]
+    train_ms: float = 0.0
 
 
 @dataclass(frozen=True)
 class Form:
-    """The one form that a round's bodies may have. sizes: values of each trainable tensor, in order."""
+    """The form that a round's bodies have. sizes: values of each trainable tensor, in order.
+
+    An update holds all tensors or, of a board that trains only a part, the last ones.
+    """
 
     codec: str
     sizes: tuple[int, ...]
     range_count: int
 
-    def length(self, kind: int) -> int:
-        """Return the exact bytes of a body of this kind, tag included."""
-        delta = codec.delta_bytes(self._codec(kind), self.sizes)
-        return codec.REPORT_BYTES + 4 * self.range_count + delta + wire.TAG_BYTES
+    @cached_property
+    def lengths(self) -> dict[int, frozenset[int]]:
+        """The bytes that a body of each kind may have."""
+        updates = (self.length(wire.UPDATE, tensors) for tensors in range(1, len(self.sizes) + 1))
+        return {
+            wire.UPDATE: frozenset(updates),
+            wire.EVALUATION: frozenset([self.length(wire.EVALUATION)]),
+        }
+
+    def length(self, kind: int, tensors: int | None = None) -> int:
+        """Return the exact bytes of a body of this kind, tag included.
+
+        tensors: of an update, all when None.
+        """
+        sizes = self.sizes if tensors is None else self.sizes[len(self.sizes) - tensors :]
+        delta = codec.delta_bytes(self._codec(kind), sizes)
+        return int(codec.REPORT_BYTES + 4 * self.range_count + delta + wire.TAG_BYTES)
 
     def decode(self, kind: int, body: bytes, version: int) -> tuple[Report, NDArray[np.float32]]:
-        """Return report and delta, float32 [D] (empty for an evaluation), of a body without its tag.
+        """Return report and delta of a body without its tag.
 
-        version: the model that the round starts from. Raises
+        The delta is float32 [D], of a board that trains only the last tensors as much of the end of it, empty
+        for an evaluation. version: the model that the round starts from. Raises
         Refusal(answer=True): LENGTH, SHAPE, VERSION, NOT_FINITE, BOUNDS.
         """
-        if len(body) + wire.TAG_BYTES != self.length(kind):
+        if len(body) + wire.TAG_BYTES not in self.lengths[kind]:
             raise Refusal(Reason.LENGTH, answer=True)
         try:
             head, used_codec, tensor_count, start = codec.unpack_report(body)
         except ValueError:  # more ranges than the body has room for
             raise Refusal(Reason.SHAPE, answer=True) from None
-        tensors = len(self.sizes) if kind == wire.UPDATE else 0
-        if (used_codec, tensor_count, len(head.ranges)) != (self._codec(kind), tensors, self.range_count):
+        tensors = tensor_count if 0 < tensor_count <= len(self.sizes) else None
+        if (
+            (used_codec, len(head.ranges)) != (self._codec(kind), self.range_count)
+            or (tensors if kind == wire.UPDATE else 0) != tensor_count
+            or len(body) + wire.TAG_BYTES != self.length(kind, tensors)
+        ):
             raise Refusal(Reason.SHAPE, answer=True)
         report = Report(
             head.version,
@@ -67,22 +91,28 @@ class Form:
             head.accuracy,
             head.training_loss,
             tuple(head.ranges),
+            head.train_ms,
         )
         _check(report, kind, version)
-        delta = self._delta(body, start) if kind == wire.UPDATE else np.empty(0, np.float32)
-        if not np.isfinite(delta).all():
-            raise Refusal(Reason.NOT_FINITE, answer=True)
-        if delta.size and np.abs(delta).max() > MAGNITUDE_LIMIT:
-            raise Refusal(Reason.BOUNDS, answer=True)
+        sizes = self.sizes[len(self.sizes) - tensor_count :]
+        delta = self._delta(body, start, sizes) if kind == wire.UPDATE else np.empty(0, np.float32)
+        if delta.size:
+            extremes = float(delta.min()), float(delta.max())  # NaN where there is one
+            if not all(map(isfinite, extremes)):
+                raise Refusal(Reason.NOT_FINITE, answer=True)
+            if max(map(abs, extremes)) > MAGNITUDE_LIMIT:
+                raise Refusal(Reason.BOUNDS, answer=True)
         return report, delta
 
     def _codec(self, kind: int) -> int:
         return int(codec.CODECS[self.codec]) if kind == wire.UPDATE else int(codec.NONE)
 
-    def _delta(self, body: bytes, start: int) -> NDArray[np.float32]:
-        delta = np.empty(sum(self.sizes), np.float32)
+    def _delta(self, body: bytes, start: int, sizes: tuple[int, ...]) -> NDArray[np.float32]:
+        if codec.CODECS[self.codec] == codec.TERNARY:
+            return self._ternary(body[start:], sum(sizes))
+        delta = np.empty(sum(sizes), np.float32)
         position = 0
-        for scale_at, values_at, count in codec.sections(codec.CODECS[self.codec], self.sizes, start):
+        for scale_at, values_at, count in codec.sections(codec.CODECS[self.codec], sizes, start):
             target = delta[position : position + count]
             if scale_at is None:
                 target[:] = np.frombuffer(body, "<f4", count, values_at)
@@ -93,6 +123,15 @@ class Form:
                     scale = np.frombuffer(body, "<f4", 1, scale_at)
                     target[:] = scale * np.frombuffer(body, np.int8, count, values_at)
             position += count
+        return delta
+
+    def _ternary(self, coded: bytes, count: int) -> NDArray[np.float32]:
+        delta = np.zeros(count, np.float32)
+        try:
+            magnitude, positions, negatives = codec.unpack_ternary(coded, len(delta))
+        except ValueError:
+            raise Refusal(Reason.SHAPE, answer=True) from None
+        delta[positions] = np.where(negatives, -magnitude, magnitude)
         return delta
 
 
@@ -108,7 +147,7 @@ def is_authentic(
 def _check(report: Report, kind: int, version: int) -> None:
     if report.version != version:
         raise Refusal(Reason.VERSION, answer=True)
-    measures = (report.loss, report.accuracy, report.training_loss, *report.ranges)
+    measures = (report.loss, report.accuracy, report.training_loss, report.train_ms, *report.ranges)
     if not all(isfinite(value) for value in measures):
         raise Refusal(Reason.NOT_FINITE, answer=True)
     lowest = 1 if kind == wire.UPDATE else 0

@@ -1,14 +1,19 @@
 """Where the MQTT broker is, and the embedded one for a first run. It speaks no MQTT itself; link.py does."""
 
 import socket
+import ssl
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 from urllib.parse import quote, unquote, urlsplit
 
 import iotcore
 
 from fedmote.errors import FedmoteError
+
+if TYPE_CHECKING:
+    import paho.mqtt.client as mqtt
 
 LOOPBACK = "127.0.0.1"
 
@@ -19,13 +24,20 @@ _ATTEMPTS = 5
 
 @dataclass(frozen=True)
 class BrokerAddress:
-    """A broker and how to enter it. ``str()`` leaves the password out, ``url`` has it."""
+    """A broker and how to enter it. ``str()`` leaves the password out, ``url`` has it.
+
+    ca: PEM file of the CAs that may have signed the broker's certificate, the system's where None.
+    certificate, key: PEM files by which we prove who we are, or None.
+    """
 
     host: str
     port: int = 1883
     tls: bool = False
     username: str | None = None
     password: str | None = field(default=None, repr=False)
+    ca: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -52,6 +64,64 @@ class BrokerAddress:
             parts.scheme == "mqtts",
             None if parts.username is None else unquote(parts.username),
             None if parts.password is None else unquote(parts.password),
+        )
+
+    def context(self) -> ssl.SSLContext:
+        """Return what checks the broker's certificate and its name, and shows ours.
+
+        Raises FedmoteError naming a file that cannot be used.
+        """
+        try:
+            context = ssl.create_default_context(cafile=self.ca)
+        except OSError as error:
+            raise FedmoteError(
+                f"--ca {self.ca}: {_why(error)}; name the PEM file of the broker's CA"
+            ) from None
+        if self.certificate is not None:
+            try:
+                # Without the function OpenSSL would ask for the password of an encrypted key.
+                context.load_cert_chain(self.certificate, self.key, password=lambda: b"")
+            except OSError as error:
+                raise FedmoteError(
+                    f"--cert {self.certificate}, --key {self.key}: {_why(error)}; name the PEM files of a "
+                    "certificate and of its key, which must not be encrypted"
+                ) from None
+        return context
+
+    def prepare(self, client: "mqtt.Client") -> None:
+        """Give a client that has not connected yet what lets it in. Raises FedmoteError as ``context``."""
+        client.username_pw_set(self.username, self.password)
+        if self.tls:
+            client.tls_set_context(self.context())
+
+    def unreachable(self, error: OSError) -> FedmoteError:
+        """Return what to tell of an attempt to connect that failed."""
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return FedmoteError(
+                f"{self} cannot be trusted ({error.verify_message}): name the file of its CA with --ca, "
+                "and the broker as its certificate does"
+            )
+        if isinstance(error, ssl.SSLError):
+            return FedmoteError(
+                f"{self} does not speak TLS as we do ({error.reason}): is it mqtt://, not mqtts://?"
+            )
+        return FedmoteError(
+            f"no broker answers at {self} ({error.strerror or error}): start one there, check --broker"
+        )
+
+    def refused(self, reason: object) -> FedmoteError:
+        """Return what to tell of a broker that turns us away."""
+        return FedmoteError(
+            f"{self} does not let us in ({reason}): check the user in --broker and its password"
+        )
+
+    def silent(self) -> FedmoteError:
+        """Return what to tell of something that takes connections and says nothing."""
+        hint = (
+            "; perhaps it wants a client certificate (--cert, --key)" if self.tls else " (mqtts:// for TLS?)"
+        )
+        return FedmoteError(
+            f"{self} takes connections but does not answer as an MQTT broker: check --broker{hint}"
         )
 
     @property
@@ -113,6 +183,12 @@ class EmbeddedBroker:
         if self._broker is not None:
             self._broker.stop()
             self._broker = None
+
+
+def _why(error: OSError) -> str:
+    if isinstance(error, ssl.SSLError):  # which has a file name of OpenSSL's own
+        return "no PEM file of this kind"
+    return error.strerror or str(error)
 
 
 def _free_port() -> int:

@@ -43,12 +43,14 @@ class RoundStarted:
 
 @dataclass(frozen=True)
 class UpdateAccepted:
-    """A device's update is on disk. up_bytes: its messages, topics and headers included."""
+    """A device's update is on disk. up_bytes: its messages, topics and headers included. late: it goes into
+    the aggregate of a later round than its own."""
 
     device: str
     round: int
     up_bytes: int
     report: Report
+    late: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,32 @@ class Finished:
 
 
 @dataclass(frozen=True)
+class Paused:
+    """An operator has let all boards rest."""
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """An operator lets the federation go on."""
+
+
+@dataclass(frozen=True)
+class RolledBack:
+    """An operator has made ``new_version`` with the values of ``version``."""
+
+    version: int
+    new_version: int
+
+
+@dataclass(frozen=True)
+class Quarantined:
+    """Nothing is taken from a device any more, for what it has signed. reason: of the last refused body."""
+
+    device: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class BoardSeen:
     """A device's status, see telemetry.parse_status."""
 
@@ -129,6 +157,10 @@ Event = (
     | RoundExtended
     | RoundClosed
     | Finished
+    | Paused
+    | Resumed
+    | RolledBack
+    | Quarantined
     | BoardSeen
     | Telemetry
 )

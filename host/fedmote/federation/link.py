@@ -1,18 +1,16 @@
-"""The MQTT connection of the aggregator: paho-mqtt in its own
-thread, an asyncio queue in ours. It reads no payload."""
+"""The aggregator's way to its broker: a persistent session that connects anew by itself, and a bounded queue
+of what arrived. The bytes of MQTT are mqtt.py's; it reads no payload."""
 
 import asyncio
 import logging
-import ssl
+import random
+from collections import deque
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any
-
-import paho.mqtt.client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion
 
 from fedmote.errors import FedmoteError
 from fedmote.federation.broker import BrokerAddress
+from fedmote.federation.mqtt import Connection, Message, Rejected
 from fedmote.federation.protocol import Outgoing
 
 logger = logging.getLogger(__name__)
@@ -21,85 +19,56 @@ _KEEPALIVE_S = 30
 _ANSWER_S = 10
 _RECONNECT_S = (1, 30)  # the pause doubles from the first to the second
 _FLUSH_S = 5
-_WAITING_LIMIT = 2000  # messages in the queue, beyond which QoS 0 ones are let go; a broker bounds the others
-
-
-@dataclass(frozen=True)
-class Arrived:
-    """A message that the broker keeps until it is acknowledged. connection: the one that it came over."""
-
-    topic: str
-    payload: bytes
-    identifier: int
-    qos: int
-    connection: int
+_WAITING_LIMIT = 2000  # messages in the queue, beyond which QoS 0 ones are let go
+_HOLD_LIMIT = 8000  # and beyond which the broker has to keep the others
 
 
 class Link:
-    """A persistent session (QoS 1, acknowledged by hand) at a
-    broker. All methods are for the thread of the event loop.
+    """Persistent sessions (QoS 1, acknowledged by hand) at a broker. All methods are for the thread of the
+    event loop.
 
-    client_id: what the broker knows the session by. filters: (topic filter, QoS) to subscribe to.
+    client_id: what the broker knows the first session by. lanes: what each session subscribes to, (topic
+    filter, QoS). A broker has few messages on their way to a session: one alone would wait for the disk.
     """
 
-    def __init__(self, address: BrokerAddress, client_id: str, filters: list[tuple[str, int]]) -> None:
-        self._address, self._filters = address, filters
-        self._loop = asyncio.get_running_loop()
-        self._queue: asyncio.Queue[Arrived] = asyncio.Queue()
-        self._ready: asyncio.Future[None] = self._loop.create_future()
+    def __init__(
+        self, address: BrokerAddress, client_id: str, lanes: Sequence[Sequence[tuple[str, int]]]
+    ) -> None:
+        self._address, self._client_id, self._lanes = address, client_id, lanes
+        self._connections: list[Connection] = []  # all lanes, or none
+        self._queue: deque[Message] = deque()
+        self._some = asyncio.Event()
         self._renewed = False
-        #: whether what is published now will arrive
-        self.connected = False
-        self._connection = 0  # counted in paho's thread
-        self._unsent: list[mqtt.MQTTMessageInfo] = []
-        self._client = mqtt.Client(
-            CallbackAPIVersion.VERSION2, client_id, clean_session=False, manual_ack=True
-        )
-        self._client.username_pw_set(address.username, address.password)
-        self._client.reconnect_delay_set(*_RECONNECT_S)
-        self._client.on_connect = self._on_connect
-        self._client.on_subscribe = self._on_subscribe
-        self._client.on_disconnect = self._on_disconnect
-        self._client.on_message = self._on_message
+        self._reconnecting: asyncio.Task[None] | None = None
+
+    @property
+    def connected(self) -> bool:
+        """Whether what is published now will arrive."""
+        return bool(self._connections)
 
     async def open(self) -> None:
         """Connect and subscribe. Raises FedmoteError where the broker is not there or does not let us in."""
-        address = self._address
         try:
-            if address.tls:
-                self._client.tls_set_context(ssl.create_default_context())
-            await asyncio.to_thread(self._client.connect, address.host, address.port, _KEEPALIVE_S)
-        except ssl.SSLError as error:
-            raise FedmoteError(
-                f"{address} cannot be trusted ({error.reason}): let SSL_CERT_FILE name the file of its CA"
-            ) from None
-        except OSError as error:
-            raise FedmoteError(
-                f"no broker answers at {address} ({error.strerror or error}): "
-                "start one there, check --broker, "
-                "or leave --broker out for the embedded one"
-            ) from None
-        self._client.loop_start()
-        try:
-            await asyncio.wait_for(asyncio.shield(self._ready), _ANSWER_S)
+            await self._connect()
         except TimeoutError:
-            await self.close()
-            raise FedmoteError(
-                f"{address} takes connections but does not answer as an MQTT broker: check --broker"
-            ) from None
-        except FedmoteError:
-            await self.close()
-            raise
+            raise self._address.silent() from None
+        except OSError as error:
+            raise self._address.unreachable(error) from None
 
-    async def receive(self, limit: int, timeout_s: float) -> list[Arrived]:
+    async def receive(self, limit: int, timeout_s: float) -> list[Message]:
         """Return what has arrived, at most ``limit`` messages; an
         empty list after ``timeout_s`` without any."""
-        try:
-            batch = [await asyncio.wait_for(self._queue.get(), timeout_s)]
-        except TimeoutError:
-            return []
-        while len(batch) < limit and not self._queue.empty():
-            batch.append(self._queue.get_nowait())
+        before = -1
+        while before < len(self._queue) < limit:  # a turn of the event loop is a read: let it bring more
+            before = len(self._queue)
+            await asyncio.sleep(0)
+        if not self._queue:
+            self._some.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._some.wait(), timeout_s)
+        batch = [self._queue.popleft() for _ in range(min(limit, len(self._queue)))]
+        if len(self._queue) < _WAITING_LIMIT:
+            self._hold(False)
         return batch
 
     def renewed(self) -> bool:
@@ -108,92 +77,108 @@ class Link:
         renewed, self._renewed = self._renewed, False
         return renewed
 
-    def acknowledge(self, batch: list[Arrived]) -> None:
+    def acknowledge(self, batch: Sequence[Message]) -> None:
         """Let the broker forget these messages."""
-        for message in batch:
-            # Numbers begin anew with a connection; what came over an older one will come again.
-            if message.qos and message.connection == self._connection:
-                self._client.ack(message.identifier, message.qos)
+        for connection in self._connections:  # what came over an older one will come again
+            connection.acknowledge(
+                message.identifier for message in batch if message.qos and message.connection is connection
+            )
 
-    def publish(self, outgoing: list[Outgoing]) -> None:
+    def publish(self, outgoing: Sequence[Outgoing]) -> None:
         """Publish with QoS 1. Without a connection it is let go:
         ``renewed`` will ask for all that matters."""
-        if not self.connected:
+        if not self._connections:
             return
-        self._unsent = [info for info in self._unsent if not info.is_published()]
+        connection = self._connections[0]
         for message in outgoing:
-            self._unsent.append(self._client.publish(message.topic, message.payload, 1, message.retained))
+            connection.publish(message.topic, message.payload, message.retained)
+        connection.flush()
 
     async def close(self) -> None:
         """Send what is left, for a short while, and disconnect; the broker keeps the session."""
-        end = self._loop.time() + _FLUSH_S
-        while self.connected and self._loop.time() < end:
-            if all(info.is_published() for info in self._unsent):
-                break
-            await asyncio.sleep(0.02)
-        self.connected = False
-        self._client.disconnect()
-        await asyncio.to_thread(self._client.loop_stop)
+        if self._reconnecting is not None:
+            self._reconnecting.cancel()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_FLUSH_S):
+                while self._connections and self._connections[0].unsent:
+                    await asyncio.sleep(0.02)
+        _close(self._connections)
 
-    # Called by paho's thread
-
-    def _on_connect(self, client: mqtt.Client, _: Any, __: Any, reason: Any, ___: Any) -> None:
-        if reason.is_failure:
-            self._call(
-                self._fail,
-                f"{self._address} does not let us in ({reason}): check user and password in --broker",
-            )
-            return
-        # Some brokers repeat retained statuses for a new subscription only, hence the first one is made anew.
-        self._connection += 1
-        client.unsubscribe(self._filters[0][0])
-        client.subscribe(self._filters)
-
-    def _on_subscribe(self, _: mqtt.Client, __: Any, ___: int, reasons: list[Any], ____: Any) -> None:
-        refused = [
-            topic for (topic, _), reason in zip(self._filters, reasons, strict=False) if reason.is_failure
-        ]
-        if refused:
-            self._call(
-                self._fail,
-                f"{self._address} forbids to subscribe to {refused[0]}: check the broker's access rules",
-            )
-        else:
-            # Not before: by now paho has repeated what an older connection left unsent.
-            self._call(self._up)
-
-    def _on_disconnect(self, _: mqtt.Client, __: Any, ___: Any, reason: Any, ____: Any) -> None:
-        self._call(self._down, str(reason))
-
-    def _on_message(self, _: mqtt.Client, __: Any, message: mqtt.MQTTMessage) -> None:
-        if message.qos == 0 and self._queue.qsize() > _WAITING_LIMIT:
-            return
+    async def _connect(self) -> None:
+        """Raises FedmoteError, and OSError as Connection.connect does."""
+        self._queue.clear()
+        connections: list[Connection] = []
         try:
-            topic = message.topic
-        except UnicodeDecodeError:
-            topic = ""  # refused like every topic that is none of ours
-        arrived = Arrived(topic, bytes(message.payload), message.mid, message.qos, self._connection)
-        self._call(self._queue.put_nowait, arrived)
-
-    def _call(self, function: Any, *arguments: Any) -> None:
-        with suppress(RuntimeError):  # the event loop has ended before paho's thread
-            self._loop.call_soon_threadsafe(function, *arguments)
-
-    # Called by the event loop
-
-    def _up(self) -> None:
+            for lane, filters in enumerate(self._lanes):
+                connections.append(await self._open(lane, filters))
+        except ConnectionResetError:
+            _close(connections)
+            raise TimeoutError from None
+        except BaseException:
+            _close(connections)
+            raise
         logger.info("connected to %s", self._address)
-        self.connected = self._renewed = True
-        if not self._ready.done():
-            self._ready.set_result(None)
+        self._connections, self._renewed = connections, True
 
-    def _down(self, reason: str) -> None:
-        if self.connected:
+    async def _open(self, lane: int, filters: Sequence[tuple[str, int]]) -> Connection:
+        address = self._address
+        client_id = f"{self._client_id}-{lane}" if lane else self._client_id
+        try:
+            connection = await Connection.connect(
+                address, client_id, _KEEPALIVE_S, _ANSWER_S, self._arrived, self._lost
+            )
+        except Rejected as rejected:
+            raise address.refused(rejected) from None
+        try:
+            if not lane:  # some brokers repeat retained statuses for a new subscription only
+                connection.unsubscribe(filters[0][0])
+            async with asyncio.timeout(_ANSWER_S):
+                refused = await connection.subscribe(filters)
+        except BaseException:
+            connection.close()
+            raise
+        if refused:
+            connection.close()
+            raise FedmoteError(
+                f"{address} forbids to subscribe to {refused[0]}: check the broker's access rules"
+            )
+        return connection
+
+    async def _reconnect(self) -> None:
+        pause_s, longest_s = _RECONNECT_S
+        while not self._connections:
+            await asyncio.sleep(pause_s * random.uniform(0.5, 1))
+            pause_s = min(2 * pause_s, longest_s)
+            try:
+                await self._connect()
+            except FedmoteError as error:
+                logger.error("%s", error)
+            except OSError as error:
+                logger.debug("%s: %s", self._address, error)
+
+    # Called by the connection
+
+    def _arrived(self, messages: list[Message]) -> None:
+        if len(self._queue) > _WAITING_LIMIT:
+            messages = [message for message in messages if message.qos]
+        self._queue += messages
+        self._some.set()
+        if len(self._queue) > _HOLD_LIMIT:
+            self._hold(True)
+
+    def _lost(self, reason: str) -> None:
+        self._queue.clear()  # what has not been acknowledged comes again
+        if self._connections:
             logger.warning("lost the connection to %s (%s), trying again", self._address, reason)
-        self.connected = False
+            _close(self._connections)
+            self._reconnecting = asyncio.get_running_loop().create_task(self._reconnect())
 
-    def _fail(self, message: str) -> None:
-        if self._ready.done():
-            logger.error("%s", message)
-        else:
-            self._ready.set_exception(FedmoteError(message))
+    def _hold(self, paused: bool) -> None:
+        for connection in self._connections:
+            connection.hold(paused)
+
+
+def _close(connections: list[Connection]) -> None:
+    for connection in connections:
+        connection.close()
+    connections.clear()

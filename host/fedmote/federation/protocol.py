@@ -1,20 +1,23 @@
-"""Topics, manifests, receipts and chunks as the aggregator sees
-them; bodies.py has what the chunks add up to.
+"""Topics and chunks as the aggregator sees them; manifests.py has what it tells boards, bodies.py what chunks
+add up to.
 
 docs/protocol.md is the contract, mote.wire holds what both sides share.
 """
 
 import hashlib
-import json
+import re
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from typing import Any
 
 from mote import wire
 
-LEVEL_BYTES = 10  # decimal digits of an unsigned 32-bit number
-_MANIFEST_BYTES = 1000
+UPDATE = "update"  # the branch of what counts
+
+_LANES = 4
+_LISTED_PIECES = 256  # topic filters that every broker copes with
 
 
 class Reason(StrEnum):
@@ -25,15 +28,18 @@ class Reason(StrEnum):
     OVERSIZE = "oversize"
     MALFORMED = "malformed"
     CRC = "crc"
-    ROUND = "round"  # not the current round
+    PROTOCOL = "protocol"  # another version of it
+    ROUND = "round"  # not the open round, not one of this device's, or too late
+    COUNTER = "counter"  # not above the counter of the device's last body that counted
     PHASE = "phase"  # an update where boards only evaluate
-    ROLE = "role"  # an update from a board that only evaluates
     LENGTH = "length"  # not the length that codec and network give
     TAG = "tag"  # wrong key, or changed on the way
     SHAPE = "shape"  # codec, number of tensors or of ranges
     VERSION = "version"  # not the version that the round starts from
     NOT_FINITE = "not finite"
     BOUNDS = "out of bounds"
+    RATE = "rate"  # more than a device may send
+    QUARANTINE = "quarantine"  # of a device that an operator has to release
     REPEATED = "repeated"  # of a device and round that is on disk already; answered, not counted twice
 
 
@@ -55,7 +61,7 @@ class Outgoing:
     retained: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Topic:
     """A topic that a board publishes on: ``branch`` is ``update``, ``status`` or ``telemetry``."""
 
@@ -65,67 +71,43 @@ class Topic:
     index: int = 0
 
 
-@dataclass(frozen=True)
-class Manifest:
-    """What a round asks of the boards. Fields as in docs/protocol.md;
-    ``layout`` and ``run`` are 8 hexadecimal digits."""
+def filters(federation: str, pieces: int) -> list[list[tuple[str, int]]]:
+    """Return the (topic filter, QoS) that each session of the aggregator subscribes to; statuses are first.
 
-    run: str
-    round: int
-    version: int
-    phase: str
-    layout: str
-    size: int
-    sha256: str
-    codec: str
-    epochs: int
-    batch: int
-    rate: float
-    decay: float
-    deadline_ms: int
-
-    def to_json(self) -> bytes:
-        """Return the payload of the ``round`` topic."""
-        payload = json.dumps({"protocol": wire.PROTOCOL, **asdict(self)}, separators=(",", ":")).encode()
-        if len(payload) > _MANIFEST_BYTES:
-            raise ValueError(f"a manifest of {len(payload)} bytes, boards take {_MANIFEST_BYTES}")
-        return payload
-
-    @classmethod
-    def from_json(cls, payload: bytes | str) -> "Manifest":
-        """Read back what ``to_json`` wrote. Not for what comes from elsewhere: it checks nothing."""
-        fields = json.loads(payload)
-        del fields["protocol"]
-        return cls(**fields)
-
-
-def filters(federation: str) -> list[tuple[str, int]]:
-    """Return the (topic filter, QoS) that the aggregator subscribes to; statuses are the first."""
-    return [
-        (wire.topic(federation, "status", "+"), 1),
-        (wire.topic(federation, "update", "+", "+", "+"), 1),
-        (wire.topic(federation, "telemetry", "+"), 0),
+    pieces: of the longest body. Sessions share the pieces, unless these are too many.
+    """
+    statuses, telemetry = wire.topic(federation, "status", "+"), wire.topic(federation, "telemetry", "+")
+    count = _LANES if pieces <= _LISTED_PIECES else 1
+    lanes = [
+        [(wire.topic(federation, "update", "+", "+", piece), 1) for piece in range(lane, pieces, count)]
+        for lane in range(min(count, pieces))
     ]
+    if count == 1:
+        lanes = [[(wire.topic(federation, "update", "+", "+", "+"), 1)]]
+    lanes[0] = [(statuses, 1), *lanes[0], (telemetry, 0)]
+    return lanes
 
 
 def parse_topic(federation: str, topic: str) -> Topic:
     """Take a topic apart. Raises Refusal(TOPIC) where no board of this federation may publish on it."""
-    prefix = wire.topic(federation, "")
-    if not topic.startswith(prefix):
+    level = _levels(federation).fullmatch(topic)
+    if level is None:
         raise Refusal(Reason.TOPIC)
-    match topic[len(prefix) :].split("/"):
-        case ["status" | "telemetry" as branch, device] if wire.valid_name(device):
-            return Topic(branch, device)
-        case ["update", device, number, index] if wire.valid_name(device):
-            return Topic("update", device, _number(number), _number(index))
-        case _:
-            raise Refusal(Reason.TOPIC)
+    branch, device, sender, number, index = level.groups()
+    return Topic(branch, device) if branch else Topic(UPDATE, sender, int(number), int(index))
+
+
+@cache
+def _levels(federation: str) -> re.Pattern[str]:
+    name, number = "([a-z0-9_-]{1,32})", "(0|[1-9][0-9]{0,9})"
+    prefix = re.escape(wire.topic(federation, ""))
+    return re.compile(f"{prefix}(?:(status|telemetry)/{name}|update/{name}/{number}/{number})")
 
 
 def parse_chunk(topic: Topic, payload: bytes) -> Any:
     """Return the checked ``mote.wire.Chunk`` of an update or an evaluation.
 
-    Raises Refusal: OVERSIZE, MALFORMED, CRC, or TOPIC where topic and header disagree.
+    Raises Refusal: OVERSIZE, MALFORMED, PROTOCOL, CRC, or TOPIC where topic and header disagree.
     """
     if len(payload) > wire.MESSAGE_BYTES:
         raise Refusal(Reason.OVERSIZE)
@@ -138,11 +120,6 @@ def parse_chunk(topic: Topic, payload: bytes) -> Any:
     if (chunk.number, chunk.index) != (topic.round, topic.index):
         raise Refusal(Reason.TOPIC)
     return chunk
-
-
-def round_message(federation: str, manifest: Manifest) -> Outgoing:
-    """Return the retained message that announces a round."""
-    return Outgoing(wire.topic(federation, "round"), manifest.to_json(), retained=True)
 
 
 def model_messages(federation: str, version: int, body: bytes) -> Iterator[Outgoing]:
@@ -161,24 +138,6 @@ def clearing_messages(federation: str, version: int, size: int) -> Iterator[Outg
         yield Outgoing(wire.topic(federation, "model", version, index), b"", retained=True)
 
 
-def receipt_message(
-    federation: str, device: str, number: int, counter: int, refused: Reason | None = None
-) -> Outgoing:
-    """Return the receipt for one body of a device: accepted, or refused with a reason."""
-    receipt = {"receipt": number, "counter": counter, "result": "refused" if refused else "accepted"}
-    if refused:
-        receipt["reason"] = refused.value
-    return Outgoing(
-        wire.topic(federation, "command", device), json.dumps(receipt, separators=(",", ":")).encode()
-    )
-
-
 def sha256_of(body: bytes) -> str:
     """Return the SHA-256 of a model's body as 64 hexadecimal digits."""
     return hashlib.sha256(body).hexdigest()
-
-
-def _number(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= LEVEL_BYTES) or str(int(text)) != text:
-        raise Refusal(Reason.TOPIC)
-    return int(text)

@@ -83,6 +83,91 @@ MIGRATIONS = (
         PRIMARY KEY (reason, device)
     ) WITHOUT ROWID;
     """,
+    """
+    -- What statuses and telemetry tell of a device, NULL where they never did.
+    -- last_seen: seconds since the epoch. rssi: dBm. battery: volts.
+    ALTER TABLE devices ADD COLUMN board TEXT;
+    ALTER TABLE devices ADD COLUMN runtime TEXT;
+    ALTER TABLE devices ADD COLUMN firmware TEXT;
+    ALTER TABLE devices ADD COLUMN kernel TEXT;
+    ALTER TABLE devices ADD COLUMN release TEXT;
+    ALTER TABLE devices ADD COLUMN version INTEGER;
+    ALTER TABLE devices ADD COLUMN rssi INTEGER;
+    ALTER TABLE devices ADD COLUMN battery REAL;
+    ALTER TABLE devices ADD COLUMN last_seen REAL;
+    """,
+    """
+    -- Releases whose chunks a broker retains, and the last offer of one to each device. counter: of that
+    -- offer, larger than all before. release: NULL once it is withdrawn. Times: seconds since the epoch.
+    CREATE TABLE releases (
+        release TEXT PRIMARY KEY,
+        bytes INTEGER NOT NULL,
+        name TEXT NOT NULL,
+        published REAL NOT NULL
+    ) WITHOUT ROWID;
+
+    CREATE TABLE offers (
+        device TEXT PRIMARY KEY REFERENCES devices,
+        counter INTEGER NOT NULL,
+        release TEXT REFERENCES releases,
+        offered REAL NOT NULL
+    ) WITHOUT ROWID;
+    """,
+    """
+    -- protocol: as the status tells it, NULL where it does not. counter: of the last body that counted.
+    -- epoch_ms: how long the device took for a pass over its samples.
+    ALTER TABLE devices ADD COLUMN protocol INTEGER;
+    ALTER TABLE devices ADD COLUMN counter INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE devices ADD COLUMN epoch_ms REAL;
+
+    -- goal: updates that end the round, 0 where all are waited for. sampled: whether only chosen devices
+    -- train. abandoned: ended without a model, by the operator.
+    ALTER TABLE rounds ADD COLUMN goal INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE rounds ADD COLUMN sampled INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE rounds ADD COLUMN abandoned INTEGER NOT NULL DEFAULT 0;
+
+    -- used: the round whose aggregate a late update goes into, NULL for its own.
+    ALTER TABLE reports ADD COLUMN train_ms REAL NOT NULL DEFAULT 0;
+    ALTER TABLE reports ADD COLUMN used INTEGER;
+    CREATE INDEX late_reports ON reports (used) WHERE used IS NOT NULL;
+
+    -- The round that a device was given last. edition: of that manifest. answered: it needs no better answer.
+    CREATE TABLE assignments (
+        device TEXT PRIMARY KEY REFERENCES devices,
+        round INTEGER NOT NULL REFERENCES rounds,
+        edition INTEGER NOT NULL,
+        epochs INTEGER NOT NULL,
+        answered INTEGER NOT NULL DEFAULT 0
+    ) WITHOUT ROWID;
+
+    -- What operators want of the aggregator. done: when it was, NULL before; answer: what came of it.
+    CREATE TABLE wishes (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        command TEXT NOT NULL,
+        argument TEXT NOT NULL,
+        asked REAL NOT NULL,
+        done REAL,
+        answer TEXT
+    );
+    """,
+    """
+    -- Pieces of the bodies in partials, in the order in which they came, and old ones: a device's are those
+    -- from the id in first on.
+    ALTER TABLE partials ADD COLUMN first INTEGER NOT NULL DEFAULT 0;
+    CREATE TABLE pieces (
+        id INTEGER PRIMARY KEY,
+        device TEXT NOT NULL,
+        position INTEGER NOT NULL,
+        piece BLOB NOT NULL
+    );
+    INSERT INTO pieces (device, position, piece) SELECT device, position, piece FROM chunks;
+    DROP TABLE chunks;
+
+    -- quarantine: why nothing is taken from a device before an operator releases it, NULL where it is.
+    -- quarantined: when that was, seconds since the epoch.
+    ALTER TABLE devices ADD COLUMN quarantine TEXT;
+    ALTER TABLE devices ADD COLUMN quarantined REAL;
+    """,
 )
 
 
@@ -100,8 +185,14 @@ def migrate(connection: sqlite3.Connection, name: str) -> None:
                 connection.execute(f"PRAGMA user_version = {version + 1}")
             connection.execute("COMMIT")
         except BaseException:
-            connection.execute("ROLLBACK")
+            if connection.in_transaction:  # SQLite has rolled back by itself where the disk is full
+                connection.execute("ROLLBACK")
             raise
+
+
+def is_old(connection: sqlite3.Connection, name: str) -> bool:
+    """Tell whether an older fedmote wrote the database. Raises FedmoteError where a newer one did."""
+    return check(connection, name) < len(MIGRATIONS)
 
 
 def check(connection: sqlite3.Connection, name: str) -> int:

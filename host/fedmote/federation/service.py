@@ -10,7 +10,7 @@ from fedmote.federation.broker import BrokerAddress
 from fedmote.federation.link import Link
 from fedmote.federation.protocol import filters
 
-_BATCH = 256
+_BATCH = 2000  # messages in a transaction: waiting for the disk is what costs
 _TICK_S = 0.2
 
 
@@ -21,7 +21,8 @@ async def serve(aggregator: Aggregator, address: BrokerAddress, stop: asyncio.Ev
     while nobody served, or whose transaction was lost, comes again. Raises
     FedmoteError where the broker cannot be used or the store fails.
     """
-    link = Link(address, f"fedmote-{aggregator.federation}-aggregator", filters(aggregator.federation))
+    name = aggregator.federation
+    link = Link(address, f"fedmote-{name}-aggregator", filters(name, aggregator.plan.pieces))
     await link.open()
     try:
         while not stop.is_set():
@@ -33,7 +34,8 @@ async def serve(aggregator: Aggregator, address: BrokerAddress, stop: asyncio.Ev
             outgoing += aggregator.tick()
             link.publish(outgoing)
             if aggregator.finished and link.connected:
-                return
+                break
+        aggregator.rest()
     except sqlite3.Error as error:
         raise FedmoteError(
             f"the store {aggregator.store.path} cannot be written ({error}): make room, then start again"

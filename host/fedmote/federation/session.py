@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from fedmote.errors import FedmoteError
 from fedmote.federation.aggregator import Aggregator
 from fedmote.federation.plan import Plan
 from fedmote.federation.store import STORE_NAME as STORE_NAME
@@ -26,6 +27,12 @@ class Overrides:
     rounds: int | None = None
     minimum: int | None = None
     deadline_s: float | None = None
+    maximum: int | None = None
+    fraction: float | None = None
+    spare: float | None = None
+    late: str | None = None
+    mode: str | None = None
+    buffer: int | None = None
 
 
 @dataclass(frozen=True)
@@ -69,12 +76,26 @@ class Session:
     def export(self) -> Files:
         """Write the newest global model into the state folder, as
         .npz and as .mote, and return where it is."""
-        model = self.store.model()
-        compiled = compile_model(self.application, model.values, model.ranges or self.store.newest_ranges())
-        files = Files(*(self.state / f"model-v{model.version}.{suffix}" for suffix in ("npz", "mote")))
+        return export_model(self.application, self.store, self.state)
+
+
+def export_model(application: Application, store: Store, folder: Path, version: int | None = None) -> Files:
+    """Write a version of the global model, the newest one when None, as .npz and as .mote, and return where.
+
+    Raises FedmoteError for an unknown version and where the folder cannot be written.
+    """
+    try:
+        model = store.model(version)
+        folder.mkdir(parents=True, exist_ok=True)
+        compiled = compile_model(application, model.values, model.ranges or store.newest_ranges())
+        files = Files(*(folder / f"model-v{model.version}.{suffix}" for suffix in ("npz", "mote")))
         files.model.write_bytes(compiled)
         np.savez(files.weights, allow_pickle=False, **_tensors(compiled, model))
-        return files
+    except KeyError:
+        raise FedmoteError(f"there is no version {version}, the newest is {store.model().version}") from None
+    except OSError as error:
+        raise FedmoteError(f"cannot export to {folder}: {error}") from None
+    return files
 
 
 def plan_of(application: Application, overrides: Overrides) -> Plan:
@@ -83,11 +104,8 @@ def plan_of(application: Application, overrides: Overrides) -> Plan:
     learner = Learner(BoardModel(bytearray(compile_model(application)), "plain"))
     training = application.training
     chosen = {name: value for name, value in vars(overrides).items() if value is not None}
-    settings: dict[str, Any] = {
-        name: getattr(training, name)
-        for name in ("codec", "epochs", "batch", "rate", "decay", "minimum", "deadline_s", "rounds")
-    }
-    return Plan(learner.layout, tuple(learner.sizes), len(learner.ranges), **{**settings, **chosen})
+    settings: dict[str, Any] = {**vars(training), **chosen}
+    return Plan(learner.layout, tuple(learner.sizes), len(learner.ranges), **settings)
 
 
 def compile_model(

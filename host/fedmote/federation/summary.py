@@ -4,7 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 from fedmote.federation.events import Score
-from fedmote.federation.store import Accepted, Store
+from fedmote.federation.store import Accepted, Round, Store
 from fedmote.federation.telemetry import EVALUATE, LEARN
 from mote import wire
 
@@ -43,6 +43,39 @@ def summarise(store: Store) -> dict[str, Any]:
         "refusals": [
             {"reason": reason, "device": device, "count": count}
             for (reason, device), count in sorted(store.refusals().items())
+        ],
+    }
+
+
+def standing(store: Store) -> dict[str, Any]:
+    """Return, JSON-ready, where a federation stands now: the open round and what operators have asked for."""
+    opened = store.open_round()
+    return {
+        "application": store.meta("application"),
+        "version": store.newest_version(),
+        "paused": store.meta("paused") == "1",
+        "rounds": sum(ended for *_, ended in store.rounds()),
+        "round": None if opened is None else _opened(store, opened),
+        "wishes": [{"command": wish.command, "argument": wish.argument} for wish in store.open_wishes()],
+    }
+
+
+def _opened(store: Store, opened: Round) -> dict[str, Any]:
+    manifest = opened.manifest
+    answers = store.answers(manifest.round)
+    members = store.members()
+    return {
+        "round": manifest.round,
+        "phase": manifest.phase,
+        "version": manifest.version,
+        "edition": manifest.edition,
+        "goal": opened.goal,
+        "updates": sum(kind == wire.UPDATE for _, _, kind, _ in answers),
+        "answers": len(answers),
+        "missing": [
+            device
+            for device, given in sorted(store.assignments().items())
+            if not given.answered and given.round == manifest.round and members[device].online
         ],
     }
 

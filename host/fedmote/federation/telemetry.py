@@ -9,12 +9,15 @@ from fedmote.federation.protocol import Reason, Refusal
 
 LEARN = "learn"
 EVALUATE = "evaluate"
+INFER = "infer"
 ONLINE = "online"
 OFFLINE = "offline"
 
 _JSON_BYTES = 1000
 _LIST_ITEMS = 100
+_ROLES = (LEARN, EVALUATE, INFER)
 _LARGEST = 2.0**53
+_HIGHEST_VOLTS = 1000
 
 
 def parse_status(payload: bytes) -> dict[str, Any]:
@@ -23,7 +26,7 @@ def parse_status(payload: bytes) -> dict[str, Any]:
     Raises Refusal: OVERSIZE or MALFORMED.
     """
     status = _parse(payload, _STATUS)
-    if status.get("state") not in (ONLINE, OFFLINE) or status.get("role", LEARN) not in (LEARN, EVALUATE):
+    if status.get("state") not in (ONLINE, OFFLINE) or status.get("role", LEARN) not in _ROLES:
         raise Refusal(Reason.MALFORMED)
     return status
 
@@ -52,6 +55,21 @@ def _number(value: Any) -> float | int:
     return value
 
 
+def _whole(lowest: int, highest: int) -> Callable[[Any], int]:
+    def read(value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not lowest <= value <= highest:
+            raise Refusal(Reason.MALFORMED)
+        return value
+
+    return read
+
+
+def _volts(value: Any) -> float:
+    if not 0 <= _number(value) <= _HIGHEST_VOLTS:
+        raise Refusal(Reason.MALFORMED)
+    return float(value)
+
+
 def _text(length: int) -> Callable[[Any], str]:
     def read(value: Any) -> str:
         if not isinstance(value, str):
@@ -72,18 +90,24 @@ def _list(read_item: Callable[[Any], Any]) -> Callable[[Any], list[Any]]:
 
 
 _WORD = _text(64)
-_STATUS = dict.fromkeys(("state", "role", "board", "runtime", "firmware", "kernel", "layout"), _WORD)
+_HEALTH: dict[str, Callable[[Any], Any]] = {"version": _whole(0, 2**32 - 1), "rssi": _whole(-200, 0)}
+_STATUS: dict[str, Callable[[Any], Any]] = {
+    **dict.fromkeys(("state", "role", "board", "runtime", "firmware", "kernel", "layout", "release"), _WORD),
+    **_HEALTH,
+    "protocol": _whole(0, 255),
+    "tensors": _whole(0, 2**16 - 1),
+}
 _TELEMETRY: dict[str, Callable[[Any], Any]] = {
-    "label": _WORD,
-    "truth": _WORD,
-    "state": _WORD,
+    **dict.fromkeys(("label", "truth", "state", "sensor", "unit", "update"), _WORD),
     "error": _text(240),
     "labels": _list(_WORD),
-    "probabilities": _list(_number),
+    **dict.fromkeys(("probabilities", "reading"), _list(_number)),
+    **_HEALTH,
+    "battery": _volts,
     **dict.fromkeys(
         (
-            "time_ms", "inference_ms", "free_bytes", "version", "round", "samples", "loss", "accuracy",
-            "up_bytes", "down_bytes", "refused",
+            "time_ms", "inference_ms", "free_bytes", "round", "samples", "loss", "accuracy",
+            "up_bytes", "down_bytes", "refused", "rate_hz", "missed",
         ),
         _number,
     ),

@@ -49,7 +49,8 @@ class Network:
 
 @dataclass(frozen=True)
 class Training:
-    """The round's settings. epochs, batch, rate, decay: local SGD. minimum: updates that a round needs."""
+    """The round's settings. epochs, batch, rate, decay: local SGD. minimum: updates that a round needs. Those
+    with a default may be left out: they are federation.plan.Plan's."""
 
     rounds: int = between(1, 1_000_000)
     epochs: int = between(1, 1000)
@@ -59,6 +60,12 @@ class Training:
     codec: str = one_of(*codec.CODECS)
     deadline_s: float = between(1, 1e6)
     minimum: int = between(1, 1_000_000)
+    maximum: int = between(0, 1_000_000, default=0)
+    fraction: float = between(0, 1, default=1.0)
+    spare: float = between(0, 10, default=0.0)
+    late: str = one_of("discard", "staleness", default="discard")
+    mode: str = one_of("rounds", "buffered", default="rounds")
+    buffer: int = between(1, 1_000_000, default=10)
 
 
 @dataclass(frozen=True)

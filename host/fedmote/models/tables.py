@@ -16,9 +16,11 @@ def between(low: float, high: float, **options: Any) -> Any:
     )
 
 
-def one_of(*choices: str) -> Any:
+def one_of(*choices: str, **options: Any) -> Any:
     """A dataclass field for one of these texts."""
-    return field(metadata={"check": lambda value: value in choices, "rule": "one of " + ", ".join(choices)})
+    return field(
+        metadata={"check": lambda value: value in choices, "rule": "one of " + ", ".join(choices)}, **options
+    )
 
 
 def read(kind: type[T], table: Any, where: str, **given: Any) -> T:

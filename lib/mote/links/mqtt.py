@@ -10,10 +10,11 @@ from chumicro_mqtt.client import MQTTBackpressureError, MQTTClient
 from chumicro_sockets.sockets_factory import fixed_connector_factory
 
 from .. import port
+from .backoff import Backoff
 
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 _BUFFER_BYTES = 1280  # the longest message, its topic and MQTT's own bytes
-_RETRY_MS = 60000
+_NOT_LET_IN = (4, 5)  # return codes of CONNACK
 
 
 class Address:
@@ -22,15 +23,20 @@ class Address:
 
     def __init__(self, url):
         scheme, separator, rest = url.partition("://")
-        if not separator or scheme not in _PORTS:
-            raise ValueError("broker %r: write mqtt://host:port or mqtts://host:port" % url)
-        self.tls = scheme == "mqtts"
         login, at, place = rest.rpartition("@")
-        self.username, _, password = login.partition(":") if at else ("", "", "")
-        self.username, self.password = self.username or None, password or None
-        self.host, colon, number = place.rstrip("/").partition(":")
+        if not separator or scheme not in _PORTS:  # not quoted: what was meant may hold a password
+            raise ValueError("BROKER: write mqtt://host:port or mqtts://host:port")
+        self.tls = scheme == "mqtts"
+        self.username, _, self.password = login.partition(":") if at else ("", "", "")
+        self.username, self.password = _unquoted(self.username) or None, _unquoted(self.password) or None
+        place = place.rstrip("/")
+        if place.startswith("["):  # IPv6
+            self.host, _, rest = place[1:].partition("]")
+            _, colon, number = rest.partition(":")
+        else:
+            self.host, colon, number = place.partition(":")
         if not self.host or (colon and not number.isdigit()):
-            raise ValueError("broker address %r: write host or host:port" % place)
+            raise ValueError("BROKER names the place %r: write host or host:port" % place)
         self.port = int(number) if colon else _PORTS[scheme]
 
 
@@ -38,24 +44,28 @@ class MqttLink:
     """A connection that is kept up. Callbacks, to be set: ``on_message(topic, payload)``, ``on_connected()``,
     ``on_lost()``.
 
-    url: the broker. name: client id. will_topic, will: last will, QoS 1, retained. ca: PEM text of the CA for
-    mqtts, or None. ``sent_bytes`` and ``received_bytes`` count topics and payloads.
+    settings: of the board: DEVICE is the client id, BROKER and what belongs to it (docs/settings.md) say
+    where and how. will_topic, will: last will, QoS 1, retained. ``sent_bytes`` and ``received_bytes`` count
+    topics and payloads. Raises ValueError for settings that are wrong and files that are missing.
     """
 
-    def __init__(self, url, name, will_topic, will, ca=None):
-        address = Address(url)
-        context = None
-        if ca is not None:
-            import chumicro_sockets
+    slow = False
 
-            context = chumicro_sockets.ssl_context_with_ca(ca)
+    def __init__(self, settings, will_topic, will):
+        address = Address(settings["BROKER"])
+        self._explain = context = None
+        if address.tls:
+            from . import tls  # it takes no room where there is none
+
+            context = tls.context(settings.get("CA"), settings.get("CERT"), settings.get("KEY_FILE"))
+            self._explain = tls.explain
         self._client = MQTTClient(
             transport_factory=fixed_connector_factory(
                 address.host, address.port, use_tls=address.tls, radio=port.radio(), ssl_context=context
             ),
-            client_id=name,
-            username=address.username,
-            password=address.password,
+            client_id=settings["DEVICE"],
+            username=settings.get("BROKER_USER", address.username),
+            password=settings.get("BROKER_PASSWORD", address.password),
             keep_alive_seconds=30,
             will_topic=will_topic,
             will_message=will,
@@ -69,7 +79,7 @@ class MqttLink:
         self._client.on_disconnect = self._lost
         self.on_message = self.on_connected = self.on_lost = None
         self.sent_bytes = self.received_bytes = 0
-        self._retry_at = None
+        self._backoff = Backoff()
         self._client.connect()
 
     @property
@@ -80,15 +90,29 @@ class MqttLink:
     @property
     def error(self):
         """Text of the last thing that went wrong, or None."""
-        return str(self._client.last_error) if self._client.last_error else None
+        error = self._client.last_error
+        if not error:
+            return None
+        code = getattr(error, "return_code", None)
+        if code in _NOT_LET_IN:
+            return "the broker does not let this board in: check BROKER_USER and BROKER_PASSWORD"
+        return self._explain(str(error)) if self._explain else str(error)
 
-    def subscribe(self, topic_filter):
-        """Ask for messages with QoS 1, also after a reconnection."""
-        self._client.subscribe(topic_filter, 1)
+    def subscribe(self, topic_filter, qos=1):
+        """Ask for messages, also after a reconnection. Return False when the link is busy: not now."""
+        try:
+            self._client.subscribe(topic_filter, qos)
+        except MQTTBackpressureError:
+            return False
+        return True
 
     def unsubscribe(self, topic_filter):
-        """Ask for them no longer."""
-        self._client.unsubscribe(topic_filter)
+        """Ask for them no longer. Return False when the link is busy: not now."""
+        try:
+            self._client.unsubscribe(topic_filter)
+        except MQTTBackpressureError:
+            return False
+        return True
 
     def publish(self, topic, payload, qos=0, retain=False, on_delivered=None):
         """Queue one message; return False when the link is down or busy, then it is not sent.
@@ -107,16 +131,26 @@ class MqttLink:
 
     def poll(self, now):
         """Move bytes. To be called often; now: milliseconds of port.ticks_ms."""
-        if self._client.check(now):
-            self._retry_at = None
-            self._client.handle(now)
-        elif (
-            self._retry_at is None
-        ):  # refused for good, as with a wrong password: it may be put right meanwhile
-            self._retry_at = port.ticks_add(now, _RETRY_MS)
-        elif port.ticks_diff(now, self._retry_at) >= 0:
-            self._client.disconnect()
-            self._client.connect()
+        client = self._client
+        if client.state == "failed":
+            if not self._backoff.allows(now):
+                return
+            if not client.check(now):  # refused for good, as with a wrong password: it may be right by now
+                client.disconnect()
+                client.connect()
+        elif client.state == "connected":
+            self._backoff.up(now)
+        elif client.state != "disconnected":
+            self._backoff.trying()
+        client.handle(now)
+
+    def close(self):
+        """Leave the broker in good order, and stay away until ``open``."""
+        self._client.disconnect()
+
+    def open(self):
+        """Connect again after ``close``."""
+        self._client.connect()
 
     def _message(self, topic, payload):
         self.received_bytes += len(topic) + len(payload)
@@ -127,3 +161,15 @@ class MqttLink:
 
     def _lost(self):
         self.on_lost()
+
+
+def _unquoted(text):
+    """Return a part of a URL with its %-signs resolved."""
+    parts = text.encode().split(b"%")
+    data = parts[0]
+    for part in parts[1:]:
+        try:
+            data += bytes([int(part[:2], 16)]) + part[2:]
+        except ValueError:  # a plain % in a password
+            data += b"%" + part
+    return data.decode()
