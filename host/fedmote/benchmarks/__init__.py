@@ -2,14 +2,22 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from rich.table import Table
 
-from fedmote.benchmarks import inference, learning
+from fedmote.benchmarks import inference, learning, survival
 from fedmote.models.application import Application
 
-__all__ = ["BENCHMARKS", "MODEL_BENCHMARKS", "Benchmark", "ModelBenchmark", "Outcome"]
+__all__ = [
+    "BENCHMARKS",
+    "FEDERATION_BENCHMARKS",
+    "MODEL_BENCHMARKS",
+    "Benchmark",
+    "FederationBenchmark",
+    "ModelBenchmark",
+    "Outcome",
+]
 
 
 class Outcome(Protocol):
@@ -31,8 +39,19 @@ Benchmark = Callable[[Application, int, Callable[[int, int], None]], Outcome]
 #: takes a folder of .tflite files (None: the default one), the seed, and a function as above
 ModelBenchmark = Callable[[Path | None, int, Callable[[int, int], None]], Outcome]
 
+
+class FederationBenchmark(NamedTuple):
+    """run: takes the seed, a function as above, and by name what is given of the ``options``, integers."""
+
+    run: Callable[..., Outcome]
+    options: tuple[str, ...]
+
+
 #: name on the command line -> benchmark of an application
 BENCHMARKS: dict[str, Benchmark] = {"learning": learning.run}
 
 #: name on the command line, in place of an application -> benchmark of .tflite models
 MODEL_BENCHMARKS: dict[str, ModelBenchmark] = {"inference": inference.run}
+
+#: name on the command line, in place of an application -> benchmark of a federation's processes
+FEDERATION_BENCHMARKS = {"survival": FederationBenchmark(survival.run, ("boards", "kills", "rounds"))}
