@@ -6,6 +6,7 @@ import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
+from typing import Any
 
 import numpy as np
 
@@ -20,8 +21,8 @@ _WORDS = ("round", "model", "command", "update", "status", "telemetry", "offer",
 
 @dataclass
 class Intruder:
-    """victims: devices whose names it uses. insiders: keys of devices that it owns. heard: (topic, payload) of
-    earlier rounds. run, round, version: of the open round; layout: of the network."""
+    """victims: devices whose names it uses. insiders: keys of devices that it owns. heard: what devices sent
+    in earlier rounds. run, round, version: of the open round."""
 
     federation: str
     plan: Plan
@@ -57,7 +58,7 @@ class Intruder:
         """Return the name of a device whose key is known."""
         return self.random.choice(list(self.insiders))
 
-    def body(self, device: str, key: bytes, sender: str | None = None, **changes: object) -> list[Pair]:
+    def body(self, device: str, key: bytes, sender: str | None = None, **changes: Any) -> list[Pair]:
         """Return the messages of a whole update of ``device``, signed with ``key``.
 
         sender: whose topic they are published on. changes: of what is in it: report fields, ``scale``,
@@ -82,7 +83,7 @@ class Intruder:
         tag.update(body)
         return self.pieces(body + tag.digest(), kind, number, sender or device)
 
-    def pieces(self, body: bytes, kind: object, number: object, device: str) -> list[Pair]:
+    def pieces(self, body: bytes, kind: int, number: int, device: str) -> list[Pair]:
         """Cut a body into messages."""
         messages = []
         for index in range(wire.piece_count(len(body))):
@@ -154,7 +155,7 @@ def _other_device(intruder: Intruder) -> list[Pair]:
 
 def _other_run(intruder: Intruder) -> list[Pair]:
     insider = intruder.insider()
-    change = intruder.random.choice(
+    change: dict[str, Any] = intruder.random.choice(
         [{"run": "ffffffff"}, {"number": intruder.round + 1}, {"number": intruder.round - 1}]
     )
     return intruder.body(insider, intruder.insiders[insider], **change)
@@ -162,7 +163,7 @@ def _other_run(intruder: Intruder) -> list[Pair]:
 
 def _shape(intruder: Intruder) -> list[Pair]:
     insider = intruder.insider()
-    change = intruder.random.choice(
+    change: dict[str, Any] = intruder.random.choice(
         [{"codec": 1}, {"codec": 77}, {"tensors": 0}, {"tensors": 60_000}, {"ranges": [1.0] * 200}]
     )
     return intruder.body(insider, intruder.insiders[insider], **change)
@@ -172,12 +173,13 @@ def _not_finite(intruder: Intruder) -> list[Pair]:
     insider = intruder.insider()
     value = intruder.random.choice([float("nan"), float("inf"), -float("inf")])
     field = intruder.random.choice(["scale", "loss", "accuracy", "training_loss"])
-    return intruder.body(insider, intruder.insiders[insider], **{field: value})
+    change: dict[str, Any] = {field: value}
+    return intruder.body(insider, intruder.insiders[insider], **change)
 
 
 def _out_of_bounds(intruder: Intruder) -> list[Pair]:
     insider = intruder.insider()
-    change = intruder.random.choice(
+    change: dict[str, Any] = intruder.random.choice(
         [
             {"scale": 1e30},
             {"samples": 0},

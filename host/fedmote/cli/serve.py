@@ -12,7 +12,7 @@ import typer
 
 from fedmote.cli.options import App, Ca, Cert, Federation, Key, PasswordFile, State, broker_address
 from fedmote.federation import events, telemetry
-from fedmote.federation.broker import BrokerAddress, EmbeddedBroker
+from fedmote.federation.broker import LOOPBACK, BrokerAddress, EmbeddedBroker
 from fedmote.federation.store import STATE as STATE
 from mote import wire
 
@@ -36,6 +36,13 @@ def main(
     port: Annotated[
         int, typer.Option(min=1, max=65535, help="Port of the broker that is started here.")
     ] = 1883,
+    listen: Annotated[
+        str,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Where that broker listens; 0.0.0.0 lets in everybody in the network, without a password.",
+        ),
+    ] = LOOPBACK,
     federation: Federation = None,
     rounds: Annotated[
         int | None, typer.Option(min=0, help="Rounds to train, 0 for no end. (default: the application's)")
@@ -91,7 +98,7 @@ def main(
     with ExitStack() as stack:
         session = stack.enter_context(Session(application, name, state or STATE / name, overrides, seed))
         session.aggregator.listeners.append(log)
-        address = address or stack.enter_context(EmbeddedBroker(port)).address
+        address = address or stack.enter_context(EmbeddedBroker(port, listen)).address
         logger.info("federation %s (%s) at %s, state in %s", name, application.name, address, session.state)
         asyncio.run(_serve(session.aggregator, address))
         if not session.aggregator.finished:

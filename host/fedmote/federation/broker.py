@@ -140,15 +140,16 @@ class BrokerAddress:
 
 
 class EmbeddedBroker:
-    """A broker on this machine's loopback address, as a context
-    manager; it ends with the process that started it.
+    """A broker on this machine, as a context manager; it ends with the process that started it.
 
-    port: where it listens, any free port when None. Retained messages and sessions live in its memory only.
-    Raises FedmoteError on entry where the port is taken or the broker does not start.
+    port: where it listens, any free port when None. listen: the address of this machine that it listens on;
+    it asks nobody for a password, so on another one than the loopback address it is open to that network.
+    Retained messages and sessions live in its memory only. Raises FedmoteError on entry where the port is
+    taken or the broker does not start.
     """
 
-    def __init__(self, port: int | None = None) -> None:
-        self._wanted = port
+    def __init__(self, port: int | None = None, listen: str = LOOPBACK) -> None:
+        self._wanted, self._listen = port, listen
         self._broker: iotcore.Broker | None = None
 
     @property
@@ -162,7 +163,7 @@ class EmbeddedBroker:
         for _ in range(1 if self._wanted else _ATTEMPTS):
             port = self._wanted or _free_port()
             # Run in a child process that ends when its standard input closes, so it cannot survive this one.
-            broker = iotcore.Broker(port=port, listen=LOOPBACK, max_payload_size=_PAYLOAD_BYTES)
+            broker = iotcore.Broker(port=port, listen=self._listen, max_payload_size=_PAYLOAD_BYTES)
             try:
                 broker.start()
             except OSError as error:
