@@ -252,7 +252,9 @@ class Participant:
             self._have = bytearray(len(self._have))
             self._memory.forget_model()
             return False
-        self.local.base[:] = array("f", self._body)
+        base, body = self.local.base, memoryview(self._body)
+        for start in range(0, len(base), 250):  # in pieces: there may be no room for it all once more
+            base[start : start + 250] = array("f", bytes(body[4 * start : 4 * start + 1000]))
         self._body = self._have = self.model_filter = None
         self.state = COLLECTING
         return True

@@ -35,5 +35,5 @@ def test_pauses_begin_anew_after_a_connection_that_held():
     backoff.up(0)
     assert _pause(backoff, 1000) >= 32000  # it held for a second only
     backoff.up(0)
-    backoff.up(61000)
-    assert _pause(backoff, 62000) <= 2050
+    backoff.up(65000)
+    assert _pause(backoff, 66000) <= 2050

@@ -7,15 +7,14 @@ from ..port import random_bytes, ticks_add, ticks_diff
 
 _FIRST_MS = 1000
 _DOUBLINGS = 6  # 64 s, so that the longest pause is twice that
-_STEADY_MS = 60000
 
 
 class Backoff:
     """The pauses of one link: 1 to 2 s, doubled with each failure up to 64 to 128 s.
 
     Every board draws its own within these bounds: after a broker was away, a fleet comes back over time and
-    not at once. The pauses begin anew when a connection has held for a minute: one that is lost again and
-    again counts as failing.
+    not at once. The pauses begin anew when a connection has held for as long as the pause before it: one that
+    is lost sooner counts as failing.
     """
 
     def __init__(self):
@@ -39,6 +38,6 @@ class Backoff:
         """The link is up; to be told now and then. now: milliseconds."""
         self._due = None
         if self._steady is None:
-            self._steady = ticks_add(now, _STEADY_MS)
+            self._steady = ticks_add(now, _FIRST_MS << self._failures)
         elif ticks_diff(now, self._steady) >= 0:
             self._failures = 0
