@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Protocol
 
 from rich.table import Table
 
-from fedmote.benchmarks import inference, learning, survival
+from fedmote.benchmarks import inference, intruder, learning, survival, throughput
 from fedmote.models.application import Application
 
 __all__ = [
@@ -41,7 +41,7 @@ ModelBenchmark = Callable[[Path | None, int, Callable[[int, int], None]], Outcom
 
 
 class FederationBenchmark(NamedTuple):
-    """run: takes the seed, a function as above, and by name what is given of the ``options``, integers."""
+    """run: takes the seed, a function as above, and by name what is given of the ``options``."""
 
     run: Callable[..., Outcome]
     options: tuple[str, ...]
@@ -54,4 +54,8 @@ BENCHMARKS: dict[str, Benchmark] = {"learning": learning.run}
 MODEL_BENCHMARKS: dict[str, ModelBenchmark] = {"inference": inference.run}
 
 #: name on the command line, in place of an application -> benchmark of a federation's processes
-FEDERATION_BENCHMARKS = {"survival": FederationBenchmark(survival.run, ("boards", "kills", "rounds"))}
+FEDERATION_BENCHMARKS = {
+    "survival": FederationBenchmark(survival.run, ("boards", "kills", "rounds")),
+    "throughput": FederationBenchmark(throughput.run, ("devices",)),
+    "intruder": FederationBenchmark(intruder.run, ("messages", "boards")),
+}

@@ -1,6 +1,6 @@
 """Averages the updates of a crowd in memory, in a process of its own: by fedmote's rule, or by Flower.
 
-``python -m fedmote.benchmarks.averaging ENGINE DEVICES PARAMETERS`` prints an Average as JSON.
+The process runs ``main`` with ENGINE, DEVICES and PARAMETERS, and prints an Average as JSON.
 """
 
 import hashlib
@@ -87,7 +87,3 @@ def main() -> None:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     digest = hashlib.sha256(mean.astype("<f4").tobytes()).hexdigest()
     print(json.dumps(asdict(Average(version_of(engine), seconds, peak, peak - before, digest))))
-
-
-if __name__ == "__main__":
-    main()

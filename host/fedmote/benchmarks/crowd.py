@@ -216,7 +216,3 @@ def main() -> None:
     """Play a crowd; the arguments are the broker's URL, devices and parameters. Prints Sent as JSON."""
     crowd = Crowd(BrokerAddress.parse(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
     print(json.dumps(asdict(asyncio.run(crowd.run()))))
-
-
-if __name__ == "__main__":
-    main()

@@ -22,7 +22,7 @@ _WORDS = ("round", "model", "command", "update", "status", "telemetry", "offer",
 @dataclass
 class Intruder:
     """victims: devices whose names it uses. insiders: keys of devices that it owns. heard: what devices sent
-    in earlier rounds. run, round, version: of the open round."""
+    in earlier rounds. run, round, version: of the open round. counter: of the last body."""
 
     federation: str
     plan: Plan
@@ -33,9 +33,9 @@ class Intruder:
     run: str = "00000000"
     round: int = 1
     version: int = 0
+    counter: int = 1 << 20
 
     def __post_init__(self) -> None:
-        self._counter = 1 << 20
         self._values = np.random.default_rng(self.random.getrandbits(32)).integers(
             -127, 128, sum(self.plan.sizes), dtype=np.int8
         )
@@ -76,20 +76,25 @@ class Intruder:
             parts += (struct.pack("<f", scale), self._values[start : start + size].tobytes())
             start += size
         body = b"".join(parts)
-        self._counter += 1
-        tag = wire.Tag(
-            key, self.federation, changes.get("run", self.run), device, kind, number, self._counter
-        )
+        counter = self._next_counter(sender or device)
+        tag = wire.Tag(key, self.federation, changes.get("run", self.run), device, kind, number, counter)
         tag.update(body)
-        return self.pieces(body + tag.digest(), kind, number, sender or device)
+        return self.pieces(body + tag.digest(), kind, number, counter, sender or device)
 
-    def pieces(self, body: bytes, kind: int, number: int, device: str) -> list[Pair]:
+    def _next_counter(self, device: str) -> int:
+        """A counter that a device may use next: of a victim one of the next few, as far as is known."""
+        if device in self.victims:
+            return self.round + self.random.randrange(4)
+        self.counter += 1
+        return self.counter
+
+    def pieces(self, body: bytes, kind: int, number: int, counter: int, device: str) -> list[Pair]:
         """Cut a body into messages."""
         messages = []
         for index in range(wire.piece_count(len(body))):
             piece = body[index * wire.PIECE_BYTES : (index + 1) * wire.PIECE_BYTES]
             message = bytearray(wire.HEADER_BYTES) + piece
-            wire.write_header(message, len(piece), kind, number, self._counter, index, len(body))
+            wire.write_header(message, len(piece), kind, number, counter, index, len(body))
             messages.append((self.topic("update", device, number, index), bytes(message)))
         return messages
 
@@ -156,7 +161,7 @@ def _other_device(intruder: Intruder) -> list[Pair]:
 def _other_run(intruder: Intruder) -> list[Pair]:
     insider = intruder.insider()
     change: dict[str, Any] = intruder.random.choice(
-        [{"run": "ffffffff"}, {"number": intruder.round + 1}, {"number": intruder.round - 1}]
+        [{"run": "ffffffff"}, {"number": intruder.round + 1}, {"number": max(0, intruder.round - 1)}]
     )
     return intruder.body(insider, intruder.insiders[insider], **change)
 

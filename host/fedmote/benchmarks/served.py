@@ -1,7 +1,6 @@
 """The process that a benchmark measures: one aggregator that runs one round for a crowd of devices.
 
-``python -m fedmote.benchmarks.served TASK``, a Task as JSON, says ``ready`` when it serves, and prints Served
-as JSON at the end.
+It runs ``main`` with a Task as JSON, says ``ready`` when it serves, and prints Served as JSON at the end.
 """
 
 import asyncio
@@ -102,7 +101,3 @@ def rss_bytes() -> int:
     """Return the memory that this process has now, resident."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * resource.getpagesize()
-
-
-if __name__ == "__main__":
-    main()

@@ -15,12 +15,16 @@ from fedmote.benchmarks import BENCHMARKS, FEDERATION_BENCHMARKS, MODEL_BENCHMAR
 from fedmote.errors import FedmoteError
 from fedmote.models.application import Application
 
+_MOST_DEVICES = 100_000
 _PIPED_COLUMNS = 120  # of a table that goes to a file or another program
 
 
 def main(
     application: Annotated[
-        str, typer.Argument(help="A folder of models/, such as watch or digits; or inference, survival.")
+        str,
+        typer.Argument(
+            help="A folder of models/, such as watch or digits; or inference, survival, throughput, intruder."
+        ),
     ],
     benchmark: Annotated[
         str, typer.Option(help=f"What to measure: {', '.join(BENCHMARKS)}.", metavar="NAME")
@@ -33,11 +37,19 @@ def main(
         int, typer.Option(help="Of initial weights, of the order of samples, of inputs.", min=0)
     ] = 1,
     boards: Annotated[
-        int | None, typer.Option(help="For survival: virtual boards. (default: 20)", min=1)
+        int | None,
+        typer.Option(help="For survival, intruder: virtual boards. (default: 20, 5)", min=1),
     ] = None,
     kills: Annotated[int | None, typer.Option(help="For survival: kill -9s. (default: 200)", min=1)] = None,
     rounds: Annotated[
         int | None, typer.Option(help="For survival: rounds to train, at least. (default: 5)", min=1)
+    ] = None,
+    devices: Annotated[
+        str | None,
+        typer.Option(metavar="N,N", help="For throughput: devices of each round. (default: 1000,10000)"),
+    ] = None,
+    messages: Annotated[
+        int | None, typer.Option(help="For intruder: hostile messages. (default: 1000000)", min=100)
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print all figures as JSON.", metavar="")] = False,
 ) -> None:
@@ -53,15 +65,30 @@ def main(
     its broker and its boards are killed at random, and demands that no update is lost or counted twice, and
     the same model, bit for bit, as without all that.
 
+    throughput lets 1,000 and 10,000 devices send an update of 50,000 parameters at once, by a real broker,
+    and demands that 10,000 take a minute at most and the memory of few. Flower averages the same updates
+    beside it where the extra flower is installed.
+
+    intruder sends a million hostile messages to an aggregator, and attacks a federation of virtual boards. It
+    demands that nothing of it counts, that memory stays flat, and that the boards finish their rounds.
+
     Examples:
       fedmote bench watch
       fedmote bench digits --json | jq .accuracy.federated.mean
       fedmote bench inference --models my_models --json
       fedmote bench survival --boards 6 --kills 20 --rounds 2
+      fedmote bench throughput --devices 1000 --json
+      fedmote bench intruder --messages 100000
     """
     if benchmark not in BENCHMARKS:
         raise FedmoteError(f"benchmark {benchmark!r} is unknown, choose one of: {', '.join(BENCHMARKS)}")
-    given = {"boards": boards, "kills": kills, "rounds": rounds}
+    given = {
+        "boards": boards,
+        "kills": kills,
+        "rounds": rounds,
+        "devices": None if devices is None else _counts(devices),
+        "messages": messages,
+    }
     options = {name: value for name, value in given.items() if value is not None}
     if application in FEDERATION_BENCHMARKS:
         logging.getLogger("fedmote").setLevel(min(logging.INFO, logging.getLogger().level))
@@ -86,7 +113,16 @@ def main(
         raise typer.Exit(1)
 
 
-def _federation_benchmark(name: str, options: dict[str, int]) -> Any:
+def _counts(text: str) -> tuple[int, ...]:
+    counts = text.split(",")
+    if not all(count.isdecimal() and 0 < int(count) <= _MOST_DEVICES for count in counts):
+        raise FedmoteError(
+            f"--devices {text}: numbers from 1 to {_MOST_DEVICES} with commas, such as 100,1000"
+        )
+    return tuple(map(int, counts))
+
+
+def _federation_benchmark(name: str, options: dict[str, Any]) -> Any:
     """Return the benchmark with its options."""
     benchmark = FEDERATION_BENCHMARKS[name]
     for option in options:

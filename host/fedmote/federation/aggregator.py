@@ -182,7 +182,8 @@ class Aggregator:
     def _take_status(self, device: str, payload: bytes) -> None:
         status = telemetry.parse_status(payload)
         if device in self._heard:  # what came before
-            self._note(device, self._heard.pop(device))
+            heard = self._heard.pop(device)
+            self.store.note_heard(device, heard.seen, heard.told)
         self._roster.note_status(device, status)
         self._turn.tell(BoardSeen(device, status))
         if status["state"] == telemetry.ONLINE:
@@ -190,12 +191,8 @@ class Aggregator:
         else:
             self._rounds.gone()
 
-    def _note(self, device: str, heard: Heard) -> None:
-        self.store.note_heard(device, heard.seen, heard.told)
-
     def _note_heard(self) -> None:
-        for device, heard in self._heard.items():
-            self._note(device, heard)
+        self.store.note_all_heard((device, one.seen, one.told) for device, one in self._heard.items())
         self._heard.clear()
         self._turn.write_traffic(self.store)
         self._heard_at = self._clock() + _HEARD_S

@@ -176,14 +176,17 @@ class Devices(Database):
 
     def note_heard(self, device: str, last_seen: float, told: Mapping[str, Any]) -> None:
         """Note when a device was last heard, and of its telemetry version, rssi and battery where there."""
-        self._run(
+        self.note_all_heard([(device, last_seen, told)])
+
+    def note_all_heard(self, heard: Iterable[tuple[str, float, Mapping[str, Any]]]) -> None:
+        """Note the same of many devices."""
+        self._many(
             "UPDATE devices SET last_seen = ?, version = coalesce(?, version), rssi = coalesce(?, rssi), "
             "battery = coalesce(?, battery) WHERE device = ?",
-            last_seen,
-            told.get("version"),
-            told.get("rssi"),
-            told.get("battery"),
-            device,
+            (
+                (last_seen, told.get("version"), told.get("rssi"), told.get("battery"), device)
+                for device, last_seen, told in heard
+            ),
         )
 
     def members(self) -> dict[str, Member]:

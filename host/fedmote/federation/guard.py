@@ -5,9 +5,8 @@ refused for a while, so a message that nobody signed puts no device into quarant
 signed does.
 """
 
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from fedmote.federation.protocol import UPDATE, Reason
 from mote import wire
@@ -33,7 +32,7 @@ class _Share:
     messages: float
     bytes: float
     at: float
-    faults: deque[float] = field(default_factory=lambda: deque(maxlen=STRIKES))
+    faults: tuple[float, ...] = ()
     counter: int = -1
 
 
@@ -71,7 +70,7 @@ class Guard:
         if reason not in FAULTS or counter <= share.counter:
             return False
         share.counter = counter
-        share.faults.append(now)
+        share.faults = (*share.faults, now)[-STRIKES:]
         return len(share.faults) == STRIKES and now - share.faults[0] <= STRIKES_S
 
     def tells(self) -> bool:

@@ -40,6 +40,7 @@ class Link:
         self._some = asyncio.Event()
         self._renewed = False
         self._reconnecting: asyncio.Task[None] | None = None
+        self._subscribing: set[asyncio.Task[None]] = set()
 
     @property
     def connected(self) -> bool:
@@ -79,10 +80,12 @@ class Link:
 
     def acknowledge(self, batch: Sequence[Message]) -> None:
         """Let the broker forget these messages."""
-        for connection in self._connections:  # what came over an older one will come again
-            connection.acknowledge(
-                message.identifier for message in batch if message.qos and message.connection is connection
-            )
+        identifiers: dict[Connection, list[int]] = {}
+        for message in batch:
+            if message.qos:
+                identifiers.setdefault(message.connection, []).append(message.identifier)
+        for connection, numbers in identifiers.items():
+            connection.acknowledge(numbers)  # one that is closed does nothing: they will come again
 
     def publish(self, outgoing: Sequence[Outgoing]) -> None:
         """Publish with QoS 1. Without a connection it is let go:
@@ -121,28 +124,43 @@ class Link:
         self._connections, self._renewed = connections, True
 
     async def _open(self, lane: int, filters: Sequence[tuple[str, int]]) -> Connection:
-        address = self._address
         client_id = f"{self._client_id}-{lane}" if lane else self._client_id
         try:
             connection = await Connection.connect(
-                address, client_id, _KEEPALIVE_S, _ANSWER_S, self._arrived, self._lost
+                self._address, client_id, _KEEPALIVE_S, _ANSWER_S, self._arrived, self._lost
             )
         except Rejected as rejected:
-            raise address.refused(rejected) from None
-        try:
-            if not lane:  # some brokers repeat retained statuses for a new subscription only
-                connection.unsubscribe(filters[0][0])
-            async with asyncio.timeout(_ANSWER_S):
-                refused = await connection.subscribe(filters)
-        except BaseException:
-            connection.close()
-            raise
-        if refused:
-            connection.close()
-            raise FedmoteError(
-                f"{address} forbids to subscribe to {refused[0]}: check the broker's access rules"
-            )
+            raise self._address.refused(rejected) from None
+        if not lane:  # some brokers repeat retained statuses for a new subscription only
+            connection.unsubscribe(filters[0][0])
+        subscribing = asyncio.get_running_loop().create_task(self._subscribe(connection, filters))
+        if connection.resumed:
+            # It has its subscriptions, and perhaps so many messages on their way to us that the broker
+            # answers nothing before they are acknowledged.
+            self._subscribing.add(subscribing)
+            subscribing.add_done_callback(self._subscribed)
+        else:
+            try:
+                async with asyncio.timeout(_ANSWER_S):
+                    await subscribing
+            except BaseException:
+                connection.close()
+                raise
         return connection
+
+    async def _subscribe(self, connection: Connection, filters: Sequence[tuple[str, int]]) -> None:
+        """Raises FedmoteError where the broker forbids it, ConnectionError where the connection is lost."""
+        refused = await connection.subscribe(filters)
+        if refused:
+            raise FedmoteError(
+                f"{self._address} forbids to subscribe to {refused[0]}: check the broker's access rules"
+            )
+
+    def _subscribed(self, task: "asyncio.Task[None]") -> None:
+        self._subscribing.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, FedmoteError):
+            logger.error("%s", error)
 
     async def _reconnect(self) -> None:
         pause_s, longest_s = _RECONNECT_S

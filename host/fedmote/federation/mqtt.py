@@ -59,6 +59,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, on_messages: Callable[[list[Message]], None], on_lost: Callable[[str], None]) -> None:
         self._on_messages, self._on_lost = on_messages, on_lost
         self._loop = asyncio.get_running_loop()
+        self.resumed = False
         self._transport: asyncio.Transport | None = None
         self._answers: dict[int, asyncio.Future[bytes]] = {}  # by identifier; 0 is the one to CONNECT
         self._rest = b""  # the beginning of a packet
@@ -80,9 +81,10 @@ class Connection(asyncio.Protocol):
         on_messages: Callable[[list[Message]], None],
         on_lost: Callable[[str], None],
     ) -> "Connection":
-        """Open a connection to a persistent session.
+        """Open a connection to a persistent session; ``resumed`` tells whether the broker has it already.
 
-        Raises OSError where there is nobody, Rejected, TimeoutError without an answer in ``answer_s``.
+        Raises OSError where there is nobody or the connection is lost at once, Rejected, TimeoutError without
+        an answer in ``answer_s``.
         """
         loop = asyncio.get_running_loop()
         context = address.context() if address.tls else None
@@ -97,15 +99,16 @@ class Connection(asyncio.Protocol):
         connection._write(_connect_packet(client_id, keepalive_s, address.username, address.password))
         try:
             async with asyncio.timeout(answer_s):
-                code = (await answer)[1]
-        except ConnectionError:
-            raise TimeoutError from None  # it will never answer
+                resumed, code = await answer
         except TimeoutError:
             connection._end()
             raise
         if code:
             connection._end()
             raise Rejected(_REASONS.get(code, f"code {code}"))
+        if connection._transport is None:
+            raise ConnectionResetError
+        connection.resumed = bool(resumed & 1)
         connection._ping(keepalive_s / 2)
         return connection
 

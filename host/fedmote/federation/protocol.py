@@ -16,7 +16,7 @@ from mote import wire
 
 UPDATE = "update"  # the branch of what counts
 
-_LANES = 4
+_LANES = 8
 _LISTED_PIECES = 256  # topic filters that every broker copes with
 
 
