@@ -105,6 +105,9 @@ def test_two_aggregators_never_share_a_store(path: Path) -> None:
 RELEASED = (
     "076ad1652dd9ac9cbbac55cc59bae0ddcb18c228c3cdbaa8c289463b8ae7644e",
     "7a520776275e17c0b91e931cca8cb024fc45894910e25cdde0bce7ed77365624",
+    "1134a62d3718c0ea272a3a6aecb1cf1efe66480ece2434745b290376af5528c5",
+    "22752b0641b854c46465edaed6e2726da34e9753096c1744229328b15414f64f",
+    "62c66917b9aa9b58263a9312af4d712e6663c2603e3e3f6af0b2e2fb7f7a4cec",
 )
 
 

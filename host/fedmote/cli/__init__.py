@@ -23,23 +23,16 @@ class Entry(NamedTuple):
 
 COMMANDS = {
     "demo": Entry("fedmote.cli.demo:main", "Watch virtual boards learn together; needs no hardware."),
+    "flash": Entry("fedmote.cli.flash:main", "Put MicroPython or CircuitPython on a board."),
+    "deploy": Entry("fedmote.cli.deploy:main", "Put program, model and settings onto a board, and start it."),
+    "monitor": Entry("fedmote.cli.monitor:main", "Watch boards live, over serial or MQTT."),
+    "label": Entry("fedmote.cli.label:main", "Tell a board what its sensor sees, so that it learns."),
+    "devices": Entry("fedmote.cli.devices:main", "List the boards on USB and in a federation."),
+    "ota": Entry("fedmote.cli.ota:commands", "Update boards over the air: programs and models."),
     "serve": Entry("fedmote.cli.serve:main", "Run the aggregator: collect updates, publish better models."),
     "rounds": Entry(
         "fedmote.cli.rounds:commands", "See, pause, resume or roll back a federation, back it up."
     ),
-    "fleet": Entry("fedmote.cli.fleet:main", "Run virtual boards against a broker."),
-    "flash": Entry("fedmote.cli.flash:main", "Put MicroPython or CircuitPython on a board."),
-    "monitor": Entry("fedmote.cli.monitor:main", "Watch boards live, over serial or MQTT."),
-    "label": Entry("fedmote.cli.label:main", "Tell a board what its sensor sees, so that it learns."),
-    "deploy": Entry("fedmote.cli.deploy:main", "Put program, model and settings onto a board, and start it."),
-    "compile": Entry(
-        "fedmote.cli.compile:main", "Compile a .tflite model for a board, and see what it takes."
-    ),
-    "verify": Entry("fedmote.cli.verify:main", "Compare a compiled model with TensorFlow Lite Micro."),
-    "export": Entry("fedmote.cli.export:main", "Write what a board has learned back to a .tflite model."),
-    "boards": Entry("fedmote.cli.boards:main", "List the supported boards, or show one in full."),
-    "ota": Entry("fedmote.cli.ota:commands", "Update boards over the air: programs and models."),
-    "devices": Entry("fedmote.cli.devices:main", "List the boards on USB and in a federation."),
     "provision": Entry(
         "fedmote.cli.provision:main", "Give devices their ids and keys, list and revoke them."
     ),
@@ -47,7 +40,16 @@ COMMANDS = {
         "fedmote.cli.broker_config:main", "Write a mosquitto's configuration: TLS, users, access rules."
     ),
     "bridge": Entry("fedmote.cli.bridge:commands", "Connect a federation to boards on LoRaWAN (ChirpStack)."),
-    "bench": Entry("fedmote.cli.bench:main", "Measure learning, and inference beside TensorFlow Lite Micro."),
+    "fleet": Entry("fedmote.cli.fleet:main", "Run virtual boards against a broker."),
+    "compile": Entry(
+        "fedmote.cli.compile:main", "Compile a .tflite model for a board, and see what it takes."
+    ),
+    "verify": Entry("fedmote.cli.verify:main", "Compare a compiled model with TensorFlow Lite Micro."),
+    "export": Entry("fedmote.cli.export:main", "Write what a board has learned back to a .tflite model."),
+    "boards": Entry("fedmote.cli.boards:main", "List the supported boards, or show one in full."),
+    "bench": Entry(
+        "fedmote.cli.bench:main", "Measure learning, inference, and what a federation withstands."
+    ),
 }
 
 
