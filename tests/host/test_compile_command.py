@@ -116,7 +116,7 @@ def test_fit_is_told_before_anything_is_flashed(network: Network, mode: str | No
 
 
 def test_heap_of_some_boards_is_not_known() -> None:
-    fit = report.fit(compile_network(dense(), "ulab"), catalogue.find("rpi_pico_w"), "circuitpython")
+    fit = report.fit(compile_network(dense(), "ulab"), catalogue.find("rpi_pico2_w"), "circuitpython")
     assert fit.mode is None
     assert "its free heap is not known" in fit.sentence
 

@@ -49,9 +49,9 @@ class Oracle:
         self._runtime = _runtime()
         main = network.subgraphs[0]
         for number, operator in enumerate(main.operators):
-            if operator.code == "DEPTHWISE_CONV_2D" and (len(operator.inputs) < 3 or operator.inputs[2] < 0):
+            if operator.code == "DEPTHWISE_CONV_2D" and operator.inputs[2:3] == (-1,):
                 raise FedmoteError(
-                    f"operator {number}, DEPTHWISE_CONV_2D, has no bias: TensorFlow Lite Micro would crash, "
+                    f"operator {number}, DEPTHWISE_CONV_2D, has -1 for its bias: TFLM would crash on it, "
                     "give it a bias of zeros to compare"
                 )
         self._outputs = len(main.outputs)
