@@ -4,6 +4,7 @@ A driver hands it what arrives (``received``), lets it work in slices (``step``)
 (``next_message``).
 """
 
+import gc
 import json
 from array import array
 
@@ -21,6 +22,7 @@ WAITING = "waiting"
 
 _IN_FLIGHT = 4
 _FETCH_MS = 5000
+_ROOM_MS = 1000
 _RESEND_MS = 4000
 _RESEND_LIMIT_MS = 64000
 _MANIFEST_BYTES = 1000
@@ -64,6 +66,18 @@ class Participant:
 
     def received(self, topic, payload, now):
         """Take one message; a malformed one changes nothing but ``error``. now: milliseconds."""
+        manifest = self._manifest
+        try:
+            self._take(topic, payload, now)
+        except MemoryError:  # whoever floods a board with messages tears its memory to pieces
+            self._manifest = manifest
+            gc.collect()
+            try:
+                self._take(topic, payload, now)
+            except MemoryError:
+                self.error = "message on %s ignored: no memory for it" % topic
+
+    def _take(self, topic, payload, now):
         try:
             if topic == self.round_topic:
                 self._on_manifest(payload, now)
@@ -96,7 +110,10 @@ class Participant:
                 self.error = str(error)
                 self.state = IDLE
         if self.state == FETCHING:
-            if self.model_filter is None:
+            if self._body is None:
+                if ticks_diff(now, self._deadline) >= 0:
+                    self._want_model(now)
+            elif self.model_filter is None:
                 self._await_model(now)
             elif ticks_diff(now, self._deadline) >= 0:
                 self.model_filter = (
@@ -213,7 +230,14 @@ class Participant:
             self.state = IDLE
 
     def _want_model(self, now):
-        self._body = bytearray(self._manifest["size"])
+        gc.collect()  # what is to come is one long piece of the heap
+        try:
+            self._body = bytearray(self._manifest["size"])
+        except MemoryError:
+            self.error = "no room for a model of %d bytes; trying again" % self._manifest["size"]
+            self.state = FETCHING
+            self._deadline = ticks_add(now, _ROOM_MS)
+            return
         self._have = self._memory.pieces(self._manifest["sha256"], self._body)
         if sum(self._have) < len(self._have) or not self._took_model():
             self._await_model(now)

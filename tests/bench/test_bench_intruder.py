@@ -79,7 +79,7 @@ def test_an_aggregator_that_checks_less_is_found_out(
 def test_boards_under_siege_finish_their_round() -> None:
     found = siege.besiege(3, 1, rounds=1)
     assert found.accepted == 0 and found.rounds == 1 and found.updates == found.learners == 2
-    assert found.messages > 100 and found.refused["tag"] and found.end_rss_bytes
+    assert found.messages > 50 and sum(found.refused.values()) > 20 and found.end_rss_bytes
 
 
 def test_too_few_boards_are_named() -> None:

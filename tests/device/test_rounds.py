@@ -185,6 +185,61 @@ def test_missing_model_is_asked_for_again():
     assert participant.model_filter is not None
 
 
+class _Full:
+    """Takes the place of ``bytearray`` in rounds.py: there is no room for a model, so many times."""
+
+    def __init__(self, times, size):
+        self.times, self.size = times, size
+
+    def __call__(self, what):
+        if what == self.size and self.times:
+            self.times -= 1
+            raise MemoryError
+        return bytearray(what)
+
+
+def test_model_for_which_there_is_no_room_is_fetched_when_there_is():
+    participant = _participant()
+    host = Host(participant)
+    rounds.bytearray = _Full(2, len(host.body))
+    try:
+        host.manifest(codec="float32")
+        assert participant.state == rounds.FETCHING and participant.model_filter is None
+        assert "no room" in participant.error
+        host.model()  # what comes all the same has no place
+        participant.step(0)
+        assert participant.model_filter is None
+        participant.step(1000)
+        assert participant.model_filter is None
+        participant.step(2000)
+        assert participant.model_filter is not None
+    finally:
+        del rounds.bytearray
+    host.model(now=2000)
+    _work(participant)
+    assert participant.state == rounds.SENDING
+
+
+def test_message_that_no_memory_is_left_for_is_taken_again_or_told():
+    participant = _participant()
+    host = Host(participant)
+    taken = participant._memory.take
+    failures = [2]
+
+    def take(*values):
+        if failures[0]:
+            failures[0] -= 1
+            raise MemoryError
+        taken(*values)
+
+    participant._memory.take = take
+    host.manifest()
+    assert participant.state == rounds.IDLE and "no memory" in participant.error
+    failures[0] = 1
+    host.manifest()
+    assert participant.state == rounds.FETCHING and participant.model_filter is not None
+
+
 def test_half_sent_update_resumes_after_reconnect():
     participant, _ = _sending()
     first = participant.next_message()

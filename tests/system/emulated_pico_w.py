@@ -10,6 +10,7 @@ from rp2040py.external.cyw43.chip import Cyw43439
 
 _HOST = "10.0.0.1"
 _CONNECT = 0x10  # the first byte of MQTT's first packet
+_LONGEST = bytes([255, 255])  # seconds; 0, for no end, is refused by the embedded broker
 _KEEP_ALIVE_AT = 8  # behind its length: after the protocol's name, its version and the flags
 
 
@@ -29,7 +30,7 @@ class _Patient:
     def write(self, data: bytes) -> None:
         if self._first and data[0] == _CONNECT:
             at = next(n for n in range(1, 5) if data[n] < 128) + 1 + _KEEP_ALIVE_AT
-            data = data[:at] + bytes(2) + data[at + 2 :]
+            data = data[:at] + _LONGEST + data[at + 2 :]
         self._first = False
         self._writer.write(data)
 

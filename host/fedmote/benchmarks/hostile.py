@@ -161,7 +161,7 @@ def _other_device(intruder: Intruder) -> list[Pair]:
 def _other_run(intruder: Intruder) -> list[Pair]:
     insider = intruder.insider()
     change: dict[str, Any] = intruder.random.choice(
-        [{"run": "ffffffff"}, {"number": intruder.round + 1}, {"number": max(0, intruder.round - 1)}]
+        [{"run": "ffffffff"}, {"number": intruder.round + 7}, {"number": max(0, intruder.round - 1)}]
     )
     return intruder.body(insider, intruder.insiders[insider], **change)
 

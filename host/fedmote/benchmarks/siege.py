@@ -27,6 +27,7 @@ APPLICATION = "digits"
 ROUNDS = 10
 
 _INSIDERS = 5
+_DEADLINE_S = 5  # as long as a false status can hold up a round
 _PER_SECOND = 300  # messages, so few that the limits of each device's name stop none of the boards
 _TURN_S = 0.05
 _HEARD_LIMIT = 2000
@@ -83,8 +84,10 @@ class _Besieger:
 
     def _hear(self, messages: list[Message]) -> None:
         for message in messages:
-            branch = message.topic.split("/")[2]
+            branch, device = message.topic.split("/")[2:4]
             if branch == "update":
+                if device not in self.intruder.victims or len(message.payload) <= wire.HEADER_BYTES:
+                    continue
                 self._heard.append((message.topic, message.payload))
                 del self._heard[:-_HEARD_LIMIT]
                 self.intruder.heard = self._heard
@@ -107,7 +110,9 @@ def besiege(boards: int, seed: int, rounds: int = ROUNDS) -> Siege:
         with Store(state / STORE_NAME) as store:
             insiders = {f"insider-{n}": store.provision(f"insider-{n}") for n in range(_INSIDERS)}
         common = ["--app", APPLICATION, "--broker", broker.address.url, "--state", folder]
-        serving = _start("serve", *common, "--rounds", rounds, "--minimum", len(learners))
+        serving = _start(
+            "serve", *common, "--rounds", rounds, "--minimum", len(learners), "--deadline", _DEADLINE_S
+        )
         fleet = _start("fleet", *common, "--boards", boards, "--seed", _SEED, "--speed", 8)
         try:
             plan = plan_of(application, Overrides())
