@@ -1,14 +1,11 @@
 """What a board remembers of its rounds on the real file systems of boards, littlefs and FAT, whose flash
 loses power amid its writes. Only MicroPython has them."""
 
-import gc
-
+from flash import ROOT, after_each_cut, vfs
 from remembering import Mounted
-from test_update_flash import Flash, vfs
 
 from mote.memory import Memory
 
-_ROOT = "/flash/"
 _TAG = bytes(32)
 _MODEL = bytes(n * 13 & 255 for n in range(10500))
 _DIGEST = "5f" * 32
@@ -16,7 +13,7 @@ _DIGEST = "5f" * 32
 
 def _round(number):
     """One round of a board, from its start to its body on the drive, half of a model fetched."""
-    board = Memory(_ROOT)
+    board = Memory(ROOT)
     newest, known = board.newest, board.body("%d" % (number - 1))
     counter = board.counter(0)
     board.take("0011aabb", number, 1)
@@ -46,32 +43,22 @@ def _fetch(board, count):
 def _all_cuts(kind):
     """Play a second round once, then again from each of its writes, done by half; return how many those
     were."""
-    flash = Flash()
-    kind.mkfs(flash)
-    vfs.mount(kind(flash), _ROOT[:-1])
-    try:
-        first = _round(1)
-        image = bytearray(flash.content)
-        flash.log = []
+    first = []
+
+    def prepare():
+        first.extend(_round(1))
+
+    def play():
         assert _round(2)[0] == ("0011aabb", 1, 1)
-    finally:
-        vfs.umount(_ROOT[:-1])
-    log, flash.log = flash.log, None
-    for at, data in log:
-        image[at : at + len(data) // 2] = data[: len(data) // 2]
-        flash.content[:] = image
-        gc.collect()
-        vfs.mount(kind(flash), _ROOT[:-1])
-        try:
-            newest, known, counter, lacking = _round(3)
-            assert newest in (("0011aabb", 1, 1), ("0011aabb", 2, 1)), newest
-            assert known is None or first[2] < known < counter, (first, known, counter)
-            assert lacking in (7, 3), lacking
-            assert Memory(_ROOT).body("3").counter == counter
-        finally:
-            vfs.umount(_ROOT[:-1])
-        image[at : at + len(data)] = data
-    return len(log)
+
+    def check():
+        newest, known, counter, lacking = _round(3)
+        assert newest in (("0011aabb", 1, 1), ("0011aabb", 2, 1)), newest
+        assert known is None or first[2] < known < counter, (first, known, counter)
+        assert lacking in (7, 3), lacking
+        assert Memory(ROOT).body("3").counter == counter
+
+    return after_each_cut(kind, prepare, play, check)
 
 
 def test_power_cut_amid_any_write_to_the_flash_costs_no_more_than_that_write_on_littlefs():

@@ -1,54 +1,20 @@
 """Updates over the air on the real file systems of boards, littlefs and FAT, on a flash that loses power amid
 its writes. Only MicroPython has them."""
 
-import gc
 import os
 
+from flash import ROOT, after_each_cut, vfs
 from updating import AFTER, FIXED, OLD, Board, Release, starter
-
-try:
-    import vfs
-except ImportError:
-    vfs = None
-
-_ROOT = "/flash/"
-_BLOCK = 512
-_BLOCKS = 96
-
-
-class Flash:
-    """A flash in memory that logs what is written: (offset, bytes)."""
-
-    def __init__(self, content=None):
-        self.content = bytearray(_BLOCK * _BLOCKS) if content is None else content
-        self.log = None
-
-    def readblocks(self, block, buffer, offset=0):
-        at = block * _BLOCK + offset
-        buffer[:] = memoryview(self.content)[at : at + len(buffer)]
-
-    def writeblocks(self, block, buffer, offset=0):
-        at = block * _BLOCK + offset
-        if self.log is not None:
-            self.log.append((at, bytes(buffer)))
-        self.content[at : at + len(buffer)] = buffer
-
-    def ioctl(self, operation, argument):
-        if operation == 4:
-            return _BLOCKS
-        if operation == 5:
-            return _BLOCK
-        return 0
 
 
 def _write(files):
     for path, content in files.items():
-        starter.make_parents(_ROOT + path, _ROOT)
-        with open(_ROOT + path, "wb") as file:
+        starter.make_parents(ROOT + path, ROOT)
+        with open(ROOT + path, "wb") as file:
             file.write(content)
 
 
-def _files(folder=_ROOT[:-1]):
+def _files(folder=ROOT[:-1]):
     found = {}
     for name in os.listdir(folder):
         path = folder + "/" + name
@@ -56,13 +22,13 @@ def _files(folder=_ROOT[:-1]):
             found.update(_files(path))
         else:
             with open(path, "rb") as file:
-                found[path[len(_ROOT) :]] = file.read()
+                found[path[len(ROOT) :]] = file.read()
     return found
 
 
 def _start(retained, healthy):
     """One start of the board. Return whether it restarts, and whether it has the new version."""
-    board = Board(retained, _ROOT)
+    board = Board(retained, ROOT)
     files = _files()
     live = {path: content for path, content in files.items() if not path.startswith("ota/")}
     new = board.journal.state in (starter.Journal.TRIAL, starter.Journal.CONFIRMED)
@@ -88,31 +54,17 @@ def _play(retained, healthy):
 
 def _all_cuts(kind, healthy):
     """Play an update once, then again from each of its writes, done by half. Return how many those were."""
-    flash = Flash()
-    kind.mkfs(flash)
-    vfs.mount(kind(flash), _ROOT[:-1])
-    try:
+    retained = Release().retained()
+
+    def prepare():
         board_files = dict(OLD)
         board_files.update(FIXED)
         _write(board_files)
-        retained = Release().retained()
-        image = bytearray(flash.content)
-        flash.log = []
+
+    def play():
         _play(retained, healthy)
-    finally:
-        vfs.umount(_ROOT[:-1])
-    log, flash.log = flash.log, None
-    for at, data in log:
-        image[at : at + len(data) // 2] = data[: len(data) // 2]
-        flash.content[:] = image
-        gc.collect()
-        vfs.mount(kind(flash), _ROOT[:-1])
-        try:
-            _play(retained, healthy)
-        finally:
-            vfs.umount(_ROOT[:-1])
-        image[at : at + len(data)] = data
-    return len(log)
+
+    return after_each_cut(kind, prepare, play, play)
 
 
 def test_power_cut_amid_any_write_to_the_flash_leaves_a_whole_version_on_littlefs():

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 from fedmote.boards import catalogue
 from fedmote.boards.deploying import Deployment, Order, copying, first_line, places, prepare, settings
 from fedmote.boards.deploying.target import Advance, Target
-from fedmote.cli.options import App, State
+from fedmote.cli.options import App, Baud, State
 from fedmote.errors import FedmoteError
 from fedmote.models.application import Application
 from fedmote.monitor.telemetry import Telemetry
@@ -103,7 +103,7 @@ def main(
             show_default=False,
         ),
     ] = None,
-    baud: Annotated[int, typer.Option(help="Speed of a UART; USB and ptys ignore it.", min=300)] = 115200,
+    baud: Baud = 115200,
     wait: Annotated[
         float, typer.Option(help="Seconds to wait for the first telemetry; 0: do not.", min=0)
     ] = 40,

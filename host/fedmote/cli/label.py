@@ -4,21 +4,15 @@ from typing import Annotated
 
 import typer
 
+from fedmote.cli.options import Baud, Port
+
 
 def main(
     label: Annotated[
         str | None, typer.Argument(help="The class, as fedmote monitor shows it.", show_default=False)
     ] = None,
-    port: Annotated[
-        str | None,
-        typer.Option(
-            "--port",
-            "-p",
-            help="Serial port, pty or socket://host:port. Without it the one board that is there is used.",
-            show_default=False,
-        ),
-    ] = None,
-    baud: Annotated[int, typer.Option(help="Speed of a UART; USB and ptys ignore it.", min=300)] = 115200,
+    port: Port = None,
+    baud: Baud = 115200,
 ) -> None:
     """Tell a board with a live sensor which class it sees from now on; without a class, that nobody knows.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from fedmote.cli.options import Ca, Cert, Key, PasswordFile, broker_address
+from fedmote.cli.options import Baud, Ca, Cert, Key, PasswordFile, Port, broker_address
 from fedmote.errors import FedmoteError
 
 if TYPE_CHECKING:
@@ -17,16 +17,8 @@ if TYPE_CHECKING:
 
 
 def main(
-    port: Annotated[
-        str | None,
-        typer.Option(
-            "--port",
-            "-p",
-            help="Serial port, pty or socket://host:port. Without it the one board that is there is used.",
-            show_default=False,
-        ),
-    ] = None,
-    baud: Annotated[int, typer.Option(help="Speed of a UART; USB and ptys ignore it.", min=300)] = 115200,
+    port: Port = None,
+    baud: Baud = 115200,
     broker: Annotated[
         str | None,
         typer.Option(

@@ -16,6 +16,16 @@ Federation = Annotated[
     str | None,
     typer.Option(help="Name of the federation, part of every topic. (default: the application's)"),
 ]
+Port = Annotated[
+    str | None,
+    typer.Option(
+        "--port",
+        "-p",
+        help="Serial port, pty or socket://host:port. Without it the one board that is there is used.",
+        show_default=False,
+    ),
+]
+Baud = Annotated[int, typer.Option(help="Speed of a UART; USB and ptys ignore it.", min=300)]
 State = Annotated[
     Path | None,
     typer.Option(

@@ -100,8 +100,7 @@ def push(
     from fedmote.federation.release import ANY, Release, updatable
     from fedmote.models.application import Application
 
-    if bool(device) == everyone:
-        raise FedmoteError("name devices with --device, or choose --all")
+    _check_choice(device, everyone)
     chosen = catalogue.find(board)
     content = updatable(image.program(chosen, runtime))
     native = any(path.endswith(".mpy") for path in content)
@@ -189,8 +188,7 @@ def clear(
     """
     from fedmote.federation import pushing
 
-    if bool(device) == everyone:
-        raise FedmoteError("name devices with --device, or choose --all")
+    _check_choice(device, everyone)
     with _store(federation, state) as store:
         offered = [offer.device for offer in store.offers() if offer.release]
         if unknown := sorted(set(device or []) - set(offered)):
@@ -198,6 +196,11 @@ def clear(
         withdrawn = device or offered
         pushing.withdraw(store, broker_address(broker, ca, cert, key, password_file), federation, withdrawn)
     print(f"withdrawn from {', '.join(withdrawn)}" if withdrawn else "nothing was offered")
+
+
+def _check_choice(devices: list[str] | None, everyone: bool) -> None:
+    if bool(devices) == everyone:
+        raise FedmoteError("name devices with --device, or choose --all")
 
 
 def _store(federation: str, state: Path | None) -> Offers:

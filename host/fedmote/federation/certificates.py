@@ -4,6 +4,7 @@ import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from fedmote.errors import FedmoteError
@@ -88,13 +89,11 @@ def serves(ca: bytes, certificate: bytes, hosts: Sequence[str]) -> bool:
 
 def check_installed() -> None:
     """Raise FedmoteError where the extra is missing."""
-    try:
-        import cryptography  # noqa: F401
-    except ImportError:
+    if find_spec("cryptography") is None:
         raise FedmoteError(
             "a certificate of one's own needs the package cryptography: pip install 'fedmote[tls]', "
             "or name the broker's certificate and key with --cert and --key"
-        ) from None
+        )
 
 
 _USAGES = (
