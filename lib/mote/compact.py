@@ -18,6 +18,8 @@ VALUES = (
 #: key number of a key that stands as text, with its length before it
 OTHER_KEY = 31
 
+_LONGEST_NUMBER = 63  # bits
+
 WORD = 0  # one byte, a place in VALUES
 NUMBER = 1  # seven bits a byte, the lowest first, 128 added where more follow
 HEXADECIMAL = 2  # length, bytes: lower-case digits
@@ -62,6 +64,8 @@ def _number(data, at):
         value |= (data[at] & 127) << shift
         shift += 7
         at += 1
+        if shift > _LONGEST_NUMBER:
+            raise IndexError
         if data[at - 1] < 128:
             return str(value), at
 

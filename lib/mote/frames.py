@@ -104,6 +104,8 @@ class Receiving:
         if message is None:
             return None
         self._key = self._gathering = None
+        if len(message) < _PREFIX_BYTES:
+            raise ValueError("a message of %d bytes" % len(message))
         kind, length, check = unpack_from(_PREFIX, message)
         payload = bytes(message[_PREFIX_BYTES : _PREFIX_BYTES + length])
         if len(payload) != length or check != _check(kind, payload):

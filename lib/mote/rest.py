@@ -7,7 +7,7 @@ from .schedule import Schedule
 _AWAKE_MS = 10000  # at least, so that what the broker retains has arrived
 _LOST_MS = 120000  # a board that sleeps does not wait longer for a connection
 _LEAVE_MS = 3000
-_OFFLINE = b'{"state":"offline"}'
+_OFFLINE = '{"state":"offline","back_s":%d}'
 
 
 class Rest:
@@ -42,7 +42,7 @@ class Rest:
                 self._awake_at = self._lost_at = now
             self.away, self._leaving_at = False, None
             return False
-        if not self.away and self._leave(now):
+        if not self.away and self._leave(now, pause_s):
             self.away = True
             self._memory.save()
         if self.away and self.schedule.sleep_s:
@@ -63,12 +63,14 @@ class Rest:
             return self.schedule.sleep_s
         return 0
 
-    def _leave(self, now):
-        """Tell the aggregator, so that it waits for others only; return whether the link is left."""
+    def _leave(self, now, pause_s):
+        """Tell the aggregator for how long, so that it knows whom to wait for; return whether the link is
+        left."""
         link = self._link
         if self._leaving_at is None and link.connected:
             self._left = False
-            if link.publish(self._status_topic, _OFFLINE, 1, True, self._delivered):
+            told = (_OFFLINE % pause_s).encode()
+            if link.publish(self._status_topic, told, 1, True, self._delivered):
                 self._leaving_at = now
             return False
         if link.connected and not self._left and ticks_diff(now, self._leaving_at) < _LEAVE_MS:

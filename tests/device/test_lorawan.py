@@ -13,7 +13,9 @@ from mote import airtime, compact, erasure, frames, rounds, ternary, wire
 from mote.links.lorawan import LorawanLink
 from mote.links.rak3172 import Modem
 from mote.local import Shuffle
+from mote.memory import Memory
 from mote.port import sha256
+from mote.rest import Rest
 
 _KEY = bytes(range(32))
 _PATH = "lorawan-test.model"
@@ -309,6 +311,21 @@ def test_a_board_goes_through_a_round_over_lorawan():
     board.radio.sent.clear()
     board.run(300)
     assert len(board.looks()) == len(board.radio.sent)  # no more of the update
+
+
+def test_a_board_leaves_its_network_in_quiet_hours():
+    board = _Board(_model())
+    board.run(2)
+    topic = "fedmote/ward/status/board-1"
+    rest = Rest({"QUIET": "22-6"}, board.participant, board.link, topic, Memory(), board.now)
+    board.participant.time, board.participant.time_at = 23 * 3600, board.now
+    board.run(10)
+    for _ in range(2):
+        away = rest.poll(board.now, True)
+    assert away and len(board.looks()) == 1
+    board.run(20)
+    board.now += 7 * 3600 * 1000
+    assert not rest.poll(board.now, True)
 
 
 def test_frames_go_on_until_the_receipt_comes():

@@ -56,7 +56,7 @@ def test_board_is_away_in_quiet_hours_and_comes_back():
     board.manifest(21, 0)
     assert not board.away(3599000)
     assert board.away(3600000) and not board.link.connected
-    assert board.link.told == [("status", b'{"state":"offline"}', 1, True)]
+    assert board.link.told == [("status", b'{"state":"offline","back_s":28800}', 1, True)]
     assert board.away(8 * 3600000) and board.rest.sleep_s == 0 and board.memory.saved == 1
     assert not board.away(9 * 3600000) and board.link.opened == 1
     assert not board.away(9 * 3600000 + 20000)
@@ -75,6 +75,7 @@ def test_board_that_has_nothing_to_do_sleeps_after_what_is_retained_has_come():
     assert not board.away(20000)  # it has not heard of its round yet
     board.manifest(9, 20000)
     assert board.away(20001) and board.rest.sleep_s == 300 and board.memory.saved == 1
+    assert [payload for _, payload, _, _ in board.link.told] == [b'{"state":"offline","back_s":300}']
     early = _Board(SLEEP_S=300)
     early.manifest(9, 0)
     assert not early.away(9999) and early.away(10000)

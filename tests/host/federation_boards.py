@@ -54,6 +54,11 @@ class Board:
         text += f'"protocol":{self.protocol}}}'
         return wire.topic(FEDERATION, "status", self.name), text.encode()
 
+    def rests(self, seconds: int) -> Message:
+        """Return the status with which it leaves for so long."""
+        text = json.dumps({"state": "offline", "back_s": seconds})
+        return wire.topic(FEDERATION, "status", self.name), text.encode()
+
     def update(
         self, delta: Any, samples: int = 10, number: int = 1, version: int = 0, **options: Any
     ) -> list[Message]:

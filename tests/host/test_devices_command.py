@@ -118,12 +118,14 @@ def test_the_store_alone_tells_when_a_device_was_last_heard(
         for device, seconds in passed.items():
             store.provision(device)
             store.note_heard(device, time.time() - seconds, {"battery": 3.704, "rssi": -61})
+        store.note_status("garden", False, {}, time.time() + 3600)
         store.revoke("shed")
     lines = devices("--federation", "home", "--port", "/dev/ttyGONE").splitlines()
     assert [word in lines[0] for word in ("battery", "rssi", "note")] == [True] * 3
     for line, text in zip(lines[2:], ("30 s ago", "3 min ago", "3 h ago", "2 d ago"), strict=True):
         assert text in line and "3.70 V" in line and "-61 dBm" in line
     assert "unreachable" in lines[1] and "revoked" in lines[5]
+    assert [" rests, back by " in line for line in lines[2:]] == [False, False, True, False]
 
 
 def test_no_more_devices_are_kept_than_there_can_be(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

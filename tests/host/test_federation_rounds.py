@@ -1,6 +1,7 @@
 """What a user can rely on: who is asked to train, how long a round waits, and what becomes of who is late."""
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -220,10 +221,40 @@ def test_evaluators_take_part_in_every_round_of_a_sample(make: Make) -> None:
     home = make(fraction=0.3, minimum=2)
     judge = home.board("judge", role="evaluate")
     assert manifests(home.aggregator.handle([judge.status()]))["judge"]["phase"] == "train"
+    home.clock.now += 2
     train(home, home.told(RoundStarted)[0].expected)
     assert not home.told(RoundClosed)  # it is waited for
     home.aggregator.handle(judge.evaluation())
     assert home.told(RoundClosed)[0].evaluators.boards == 1
+
+
+def test_a_silent_evaluator_holds_up_a_sample_no_longer_than_its_updates_took(make: Make) -> None:
+    home = make(fraction=0.3, minimum=2)
+    judge = home.board("judge", role="evaluate")
+    home.aggregator.handle([judge.status()])
+    home.clock.now += 2
+    train(home, home.told(RoundStarted)[0].expected)
+    home.clock.now += 1.9
+    home.aggregator.handle([judge.status()])
+    home.aggregator.tick()
+    assert not home.told(RoundClosed)
+    home.clock.now += 0.2
+    home.aggregator.tick()
+    assert home.told(RoundClosed)[0].updates == 3 and not home.told(RoundExtended)
+
+
+def test_an_evaluator_that_missed_a_round_takes_part_in_the_next_one(make: Make) -> None:
+    home = make(("attic", "cellar"), late="staleness", minimum=2)
+    judge = home.board("judge", role="evaluate")
+    home.aggregator.handle([judge.status()])
+    train(home, ("attic", "cellar"))
+    home.clock.now += 11
+    assert manifests(home.aggregator.tick())["judge"]["round"] == 2
+    late = receipts(home.aggregator.handle(judge.evaluation(number=1, version=0)))
+    assert late[0][1]["reason"] == "round"
+    home.aggregator.handle(judge.evaluation(number=2, version=1))
+    train(home, ("attic", "cellar"))
+    assert home.told(RoundClosed)[1].evaluators.boards == 1
 
 
 def test_the_slowest_of_those_who_were_chosen_to_spare_come_too_late(make: Make) -> None:
@@ -261,6 +292,142 @@ def test_others_take_the_place_of_chosen_boards_that_are_gone(make: Make) -> Non
 def test_a_plan_that_cannot_be_is_refused_by_name(change: dict[str, Any]) -> None:
     with pytest.raises(FedmoteError, match=next(iter(change))):
         replace(PLAN, **change)
+
+
+# Boards that rest
+
+
+def rest(home: Home, names: Any, seconds: int) -> None:
+    home.aggregator.handle([home.boards[name].rests(seconds) for name in names])
+
+
+def wake(home: Home, name: str) -> dict[str, Any]:
+    return manifests(home.aggregator.handle([home.boards[name].status()]))[name]
+
+
+def test_a_round_opens_for_boards_that_are_never_online_together(tmp_path: Path) -> None:
+    home = Home(tmp_path / "aggregator.db", replace(PLAN, rounds=0))
+    home.aggregator.start()
+    for name in 3 * ("attic", "cellar"):
+        told = wake(home, name)
+        if told["phase"] == "train":
+            train(home, (name,))
+        rest(home, (name,), 300)
+        home.clock.now += 170
+        home.aggregator.tick()
+    closed = home.told(RoundClosed)
+    assert [one.updates for one in closed] == [2, 2] and closed[1].samples == 20
+    home.store.close()
+
+
+def test_a_board_that_does_not_come_back_when_it_said_is_counted_no_more(tmp_path: Path) -> None:
+    home = Home(tmp_path / "aggregator.db")
+    home.aggregator.start()
+    wake(home, "attic")
+    rest(home, ("attic",), 300)
+    home.clock.now += 345  # a clock may go a tenth slower, and the start takes a while
+    assert wake(home, "cellar")["phase"] == "idle" and home.aggregator.manifest is None
+    home.store.close()
+
+
+def test_what_a_broker_retains_of_a_rest_does_not_prolong_it(tmp_path: Path) -> None:
+    home = Home(tmp_path / "aggregator.db")
+    home.aggregator.start()
+    wake(home, "attic")
+    rest(home, ("attic",), 300)
+    home.clock.now += 200
+    rest(home, ("attic",), 300)  # again, after a new connection
+    home.clock.now += 145
+    assert wake(home, "cellar")["phase"] == "idle"
+    home.store.close()
+
+
+def test_a_last_will_after_the_leave_changes_nothing(tmp_path: Path) -> None:
+    home = Home(tmp_path / "aggregator.db")
+    home.aggregator.start()
+    wake(home, "attic")
+    rest(home, ("attic",), 300)
+    home.aggregator.handle([home.boards["attic"].status("offline")])
+    assert wake(home, "cellar")["phase"] == "train"
+    home.store.close()
+
+
+def test_an_aggregator_that_starts_again_knows_who_rests(tmp_path: Path) -> None:
+    home = Home(tmp_path / "aggregator.db")
+    home.aggregator.start()
+    wake(home, "attic")
+    rest(home, ("attic",), 300)
+    home.kill_and_start()
+    assert home.store.devices()[0].back == pytest.approx(time.time() + 340, abs=30)
+    assert wake(home, "cellar")["phase"] == "train"
+    home.store.close()
+
+
+def test_a_round_waits_for_who_is_back_before_the_deadline_and_for_nobody_else(make: Make) -> None:
+    home = make(("attic", "cellar", "garden", "shed"), deadline_s=600)
+    rest(home, ("garden",), 300)
+    rest(home, ("shed",), 3000)
+    train(home, ("attic", "cellar"))
+    assert not home.told(RoundClosed)
+    wake(home, "garden")
+    train(home, ("garden",))
+    assert home.told(RoundClosed)[0].updates == 3
+    assert home.told(RoundStarted)[1].expected == ("attic", "cellar", "garden")
+
+
+def test_a_board_that_comes_back_finds_its_round(make: Make) -> None:
+    home = make(("attic", "cellar", "garden"), minimum=3)
+    rest(home, ("garden",), 3000)
+    train(home, ("attic", "cellar"))
+    for _ in range(5):
+        home.clock.now += 11
+        home.aggregator.tick()
+    assert len(home.told(RoundExtended)) == 1  # nothing new was to be told
+    told = wake(home, "garden")
+    assert (told["phase"], told["round"]) == ("train", 1)
+    train(home, ("garden",))
+    assert home.told(RoundClosed)[0].updates == 3
+
+
+def test_a_chosen_board_that_rests_as_it_said_keeps_its_place(make: Make) -> None:
+    home = make(fraction=0.2, minimum=2, deadline_s=60)
+    steady, sleeper = home.told(RoundStarted)[0].expected
+    train(home, (steady,))
+    rest(home, (sleeper,), 80)
+    home.clock.now += 61
+    assert not chosen(manifests(home.aggregator.tick()))
+    wake(home, sleeper)
+    train(home, (sleeper,))
+    assert home.told(RoundClosed)[0].updates == 2
+
+
+def test_others_take_the_place_of_a_chosen_board_that_overslept(make: Make) -> None:
+    home = make(fraction=0.2, minimum=2, deadline_s=60)
+    steady, sleeper = home.told(RoundStarted)[0].expected
+    train(home, (steady,))
+    rest(home, (sleeper,), 30)
+    home.clock.now += 61
+    others = chosen(manifests(home.aggregator.tick()))
+    assert len(others) == 1 and not others & {steady, sleeper}
+
+
+def test_those_who_can_answer_in_time_are_chosen_first(make: Make) -> None:
+    home = make(fraction=0.5, minimum=2)
+    asleep = TEN[:5]
+    rest(home, asleep, 3600)
+    train(home, home.told(RoundStarted)[0].expected)
+    home.clock.now += 11
+    home.aggregator.tick()
+    train(home, set(home.told(RoundStarted)[0].expected) & set(TEN[5:]))
+    second = home.told(RoundStarted)[1].expected
+    assert len(second) == 3 and not set(second) & set(asleep)
+
+
+def test_where_too_few_are_online_those_who_rest_are_chosen_too(make: Make) -> None:
+    home = make(fraction=0.5, minimum=4)
+    rest(home, TEN[:9], 3600)
+    train(home, home.told(RoundStarted)[0].expected)
+    assert len([one for one in home.store.assignments().values() if one.round == 2]) == 5
 
 
 # Slow boards
@@ -391,6 +558,17 @@ def test_a_model_is_made_as_soon_as_the_buffer_is_full(make: Make) -> None:
     expected = home.store.model(1).values + np.average([3, 1], weights=weights) * DELTA
     np.testing.assert_allclose(home.store.model(2).values, expected, atol=1e-6)
     assert home.store.assignments()["shed"].round == 1  # still at work on its first
+
+
+def test_a_part_of_the_boards_fills_the_buffers_where_a_fraction_is_asked_for(make: Make) -> None:
+    home = make(mode="buffered", buffer=3, fraction=0.5)
+    first = chosen(told_now(home))
+    assert len(first) == 5
+    train(home, sorted(first)[:3])
+    assert home.told(RoundClosed)[0].updates == 3
+    other = next(board for board in home.boards.values() if board.name not in first)
+    told = receipts(home.aggregator.handle(other.update(DELTA, number=1, counter=9)))
+    assert told[0][1]["result"] == "refused"
 
 
 def test_a_buffer_that_cannot_fill_does_not_hold_up_those_who_are_there(make: Make) -> None:

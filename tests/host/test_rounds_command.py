@@ -7,6 +7,7 @@ import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from federation_boards import PLAN, Home, manifests
 
 from fedmote import cli
 from fedmote.errors import FedmoteError
+from fedmote.federation.events import Paused
 from fedmote.federation.session import STORE_NAME, Overrides, Session, plan_of
 from fedmote.federation.store import Store
 from fedmote.models.application import Application
@@ -56,6 +58,15 @@ def test_status_tells_the_open_round_and_whom_it_waits_for(home: Home, rounds: C
     assert "paused" in text and "asked for: rollback 0" in text
 
 
+def test_status_tells_who_sleeps_and_until_when(home: Home, rounds: Command) -> None:
+    home.aggregator.handle([home.boards["cellar"].rests(3600)])
+    opened = json.loads(rounds("status", "--json"))["round"]
+    assert opened["missing"] == ["attic"] and list(opened["resting"]) == ["cellar"]
+    back = datetime.fromisoformat(opened["resting"]["cellar"]).timestamp()
+    assert back == pytest.approx(time.time() + 3970, abs=60)
+    assert "waits for attic" in rounds("status") and "cellar rests, back by" in rounds("status")
+
+
 def test_status_of_a_federation_that_rests(tmp_path: Path, rounds: Command) -> None:
     home = Home(tmp_path / STORE_NAME)
     home.store.close()
@@ -72,6 +83,22 @@ def test_what_is_asked_for_without_an_aggregator_waits_for_one(home: Home, round
         "resumed",
         "version 1 has the values of version 0",
     ]
+
+
+def test_what_is_asked_for_after_an_aggregator_has_ended_waits_for_one(home: Home, rounds: Command) -> None:
+    home.store.claim()
+    home.store.close()
+    assert "when it starts" in rounds("pause")
+
+
+def test_a_federation_that_is_paused_is_not_paused_again(home: Home, rounds: Command) -> None:
+    asked = [home.store.wish("pause"), home.store.wish("pause")]
+    home.aggregator.tick()
+    assert [home.store.wished(number).answer for number in asked] == [
+        "paused: boards rest until it is resumed",
+        "it is paused already",
+    ]
+    assert len(home.told(Paused)) == 1
 
 
 def test_a_running_aggregator_answers_at_once(home: Home, rounds: Command) -> None:
@@ -149,6 +176,10 @@ def test_any_version_is_exported_as_a_board_takes_it(tmp_path: Path, rounds: Com
     assert "model-v1.mote" in rounds("export")
     with pytest.raises(FedmoteError, match="no version 7, the newest is 1"):
         rounds("export", "7")
+    (tmp_path / "letter").write_text("Dear Sir")
+    with pytest.raises(FedmoteError, match=r"cannot export to .*letter"):
+        rounds("export", "-o", str(tmp_path / "letter"))
+    assert (tmp_path / "letter").read_text() == "Dear Sir"
 
 
 def test_a_version_that_is_not_there_is_not_asked_for(home: Home, rounds: Command) -> None:

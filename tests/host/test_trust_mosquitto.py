@@ -207,6 +207,35 @@ def test_what_boards_send_while_the_aggregator_is_away_waits_for_it_over_a_resta
     Client(broker.role("aggregator"), "away").close()
 
 
+def test_many_messages_wait_and_as_many_as_fill_a_transaction_are_on_their_way(broker: Mosquitto) -> None:
+    Client(broker.role("aggregator"), "away", clean=False).subscribe("update/#").close()
+    attic = Client(broker.board("attic"))
+    sent = [attic._client.publish(topic(f"update/attic/1/{n}"), bytes(1000), 1) for n in range(1500)]
+    wait(lambda: all(one.is_published() for one in sent))
+    attic.close()
+    taken: list[mqtt.MQTTMessage] = []
+    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, "away", clean_session=False, manual_ack=True)
+    client.on_message = lambda _, __, message: taken.append(message)
+    address = broker.role("aggregator")
+    address.prepare(client)
+    client.connect(address.host, address.port)
+    client.loop_start()
+    wait(lambda: len(taken) == 100)
+    time.sleep(0.2)
+    assert len(taken) == 100  # none is acknowledged
+    done = 0
+    while len(taken) < len(sent):
+        known = len(taken)
+        for message in taken[done:known]:
+            client.ack(message.mid, message.qos)
+        done = known
+        wait(lambda known=known: len(taken) > known)
+    client.disconnect()
+    client.loop_stop()
+    assert len({message.topic for message in taken}) == len(sent)
+    Client(broker.role("aggregator"), "away").close()
+
+
 def test_messages_that_are_too_long_are_not_carried(broker: Mosquitto) -> None:
     longest = bytes(wire.MESSAGE_BYTES)
     aggregator = Client(broker.role("aggregator")).subscribe("update/#")
@@ -223,9 +252,12 @@ def test_messages_that_are_too_long_are_not_carried(broker: Mosquitto) -> None:
 def test_devices_that_are_added_and_revoked_are_known_after_a_reload(broker: Mosquitto) -> None:
     broker.keys["garage"] = bytes(32)
     garage, attic = broker.board("garage"), broker.board("attic")
+    connected = Client(attic)
     key = broker.keys.pop("attic")
     assert set(broker.write().changed) == {"broker/boards.acl", "broker/boards.passwords"}
     broker.reload()
+    wait(lambda: connected.lost)
+    connected.close()
     newcomer = Client(garage)
     assert newcomer.admitted
     newcomer.close()

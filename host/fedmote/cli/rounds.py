@@ -147,5 +147,6 @@ def _text(told: dict[str, Any]) -> str:
             f"{opened['updates']}{goal} updates, {opened['answers']} answers"
         )
         lines += [f"  waits for {device}" for device in opened["missing"]]
+        lines += [f"  {device} rests, back by {back}" for device, back in opened["resting"].items()]
     lines += [f"asked for: {wish['command']} {wish['argument']}".rstrip() for wish in told["wishes"]]
     return "\n".join(lines)

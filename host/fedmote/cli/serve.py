@@ -160,6 +160,8 @@ def _seen(event: events.BoardSeen) -> str:
         what = "update the board" if spoken < wire.PROTOCOL else "update the aggregator"
         return f"{event.device} speaks protocol {spoken}, not {wire.PROTOCOL}, and stays out: {what}"
     about = ", ".join(status[key] for key in ("role", "board", "runtime") if key in status)
+    if "back_s" in status:
+        about = f"back in {status['back_s']} s"
     return f"{event.device} is {status['state']}" + (f" ({about})" if about else "")
 
 

@@ -70,7 +70,7 @@ class Aggregator:
         self._turn = Turn()
         self._intake = Intake(store)
         self._guard = Guard(plan.pieces, clock)
-        self._roster = Roster(store, plan.layout)
+        self._roster = Roster(store, plan.layout, clock)
         self._rounds = Rounds(store, federation, plan, self._roster, self._turn, self._aggregate, clock)
         self._answered: dict[str, tuple[int, int, float]] = {}
         self._heard: dict[str, Heard] = {}  # what has not been written yet

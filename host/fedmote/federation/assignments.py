@@ -95,12 +95,15 @@ class Assignments:
             and not given.answered
             and given.round != self.number
             and self._roster.is_ours(device)
+            and self._roster.learns(device)  # a late evaluation is worth nothing
             and self._may_count(given.round)
         )
 
-    def free_learners(self) -> list[str]:
-        """Return the learners online that were not given the open round and work on no older one."""
-        return [one for one in self._roster.learners() if not (self.has_open(one) or self.has_older(one))]
+    def free_learners(self, within_s: float) -> list[str]:
+        """Return the learners that were not given the open round, work on no older one, and are online or
+        back in that time."""
+        learners = self._roster.learners(within_s)
+        return [one for one in learners if not (self.has_open(one) or self.has_older(one))]
 
     def older_versions(self) -> set[int]:
         """Return the versions that devices at work on older rounds may want to fetch."""

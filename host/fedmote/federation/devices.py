@@ -20,8 +20,9 @@ class Device:
 
     The bytes are those of updates and of models and receipts, topics and headers included. last_seen: seconds
     since the epoch, exact to some seconds. rssi: dBm. battery: volts. protocol: the version that it speaks.
-    quarantine: why nothing is taken from it, None where it is. The other texts come from the device: bounded
-    and printable, not to be believed.
+    quarantine: why nothing is taken from it, None where it is. back: when it is back from the sleep that it
+    told of, at the latest, seconds since the epoch. The other texts come from the device: bounded and
+    printable, not to be believed.
     """
 
     device: str
@@ -43,12 +44,13 @@ class Device:
     last_seen: float | None
     protocol: int | None
     quarantine: str | None
+    back: float | None
 
 
 @dataclass(slots=True)
 class Member:
     """What a running aggregator must know of a device. counter: of its last body that counted. epoch_ms: how
-    long a pass over its samples took it last. quarantined: nothing of it is taken."""
+    long a pass over its samples took it last. quarantined: nothing of it is taken. back: as of a Device."""
 
     key: bytes
     online: bool
@@ -58,6 +60,7 @@ class Member:
     counter: int
     epoch_ms: float | None
     quarantined: bool
+    back: float | None
 
 
 class Devices(Database):
@@ -159,14 +162,17 @@ class Devices(Database):
             for name, created, revoked, online, *rest in self._all(_DEVICES)
         ]
 
-    def note_status(self, device: str, online: bool, told: Mapping[str, Any]) -> None:
+    def note_status(
+        self, device: str, online: bool, told: Mapping[str, Any], back: float | None = None
+    ) -> None:
         """Note a checked status. Online, it tells all of TOLD, what it leaves out is unknown; role and layout
-        stay as last told. Offline, it says no more than that."""
+        stay as last told. Offline, it says no more than that, and when the device is ``back``."""
         if not online:
-            self._run("UPDATE devices SET online = 0 WHERE device = ?", device)
+            self._run("UPDATE devices SET online = 0, back = ? WHERE device = ?", back, device)
             return
         self._run(
-            f"UPDATE devices SET online = 1, last_seen = ?, {', '.join(f'{key} = ?' for key in TOLD)}, "
+            f"UPDATE devices SET online = 1, last_seen = ?, back = NULL, "
+            f"{', '.join(f'{key} = ?' for key in TOLD)}, "
             "protocol = ?, "
             "role = coalesce(?, role), layout = coalesce(?, layout) WHERE device = ?",
             time.time(),
@@ -195,7 +201,7 @@ class Devices(Database):
             device: Member(bytes(key), bool(online), *rest)
             for device, key, online, *rest in self._all(
                 "SELECT device, key, online, role, layout, coalesce(protocol, 1), counter, epoch_ms, "
-                "quarantine IS NOT NULL FROM devices WHERE revoked IS NULL"
+                "quarantine IS NOT NULL, back FROM devices WHERE revoked IS NULL"
             )
         }
 
@@ -219,7 +225,7 @@ _OPEN = "SELECT number FROM rounds WHERE ended IS NULL"
 _KEYS = "SELECT device, key, revoked FROM devices"
 _DEVICES = (
     "SELECT device, created, revoked IS NOT NULL, online, role, layout, up_bytes, down_bytes, "
-    f"{', '.join(TOLD)}, battery, last_seen, protocol, quarantine FROM devices ORDER BY device"
+    f"{', '.join(TOLD)}, battery, last_seen, protocol, quarantine, back FROM devices ORDER BY device"
 )
 
 

@@ -1,4 +1,7 @@
-"""Who is online and has not answered the open round: found once, kept while nothing changes."""
+"""Who has yet to answer the open round and is online, or back from its rest before the deadline: found once,
+kept while nothing changes."""
+
+from collections.abc import Callable
 
 from fedmote.federation.assignments import Assignments
 from fedmote.federation.plan import BUFFERED, Plan
@@ -6,14 +9,17 @@ from fedmote.federation.roster import Roster
 
 
 class Expected:
-    """The devices that a round waits for."""
+    """The devices that a round waits for. left_s: returns the seconds to its deadline."""
 
-    def __init__(self, plan: Plan, roster: Roster, assignments: Assignments) -> None:
+    def __init__(
+        self, plan: Plan, roster: Roster, assignments: Assignments, left_s: Callable[[], float]
+    ) -> None:
         self._plan, self._roster, self._assignments = plan, roster, assignments
+        self._left_s = left_s
         self._waiting: set[str] | None = None
 
     def look_again(self) -> None:
-        """Note that devices came, went, or were given something."""
+        """Note that devices came, went, or were given something, or that the deadline is another one."""
         self._waiting = None
 
     def discard(self, device: str) -> None:
@@ -29,6 +35,10 @@ class Expected:
         """Tell whether boards that only evaluate have yet to answer; a buffer does not wait for them."""
         return self._plan.mode != BUFFERED and not all(map(self._roster.learns, self.now()))
 
+    def resting(self) -> int:
+        """Return how many learners are missing because they rest."""
+        return sum(self._roster.learns(one) and not self._roster.is_present(one) for one in self.now())
+
     def now(self) -> set[str]:
         """Return whose answer is missing."""
         if self._waiting is None:
@@ -37,7 +47,7 @@ class Expected:
 
     def _is_awaited(self, device: str) -> bool:
         assignments = self._assignments
-        if not self._roster.is_present(device):
+        if not self._roster.is_expected(device, self._left_s()):
             return False
         older = self._plan.mode == BUFFERED and assignments.has_older(device)
         return assignments.has_open(device) or older

@@ -1,8 +1,11 @@
 """One connection of the aggregator to an MQTT 3.1.1 broker, on asyncio: persistent session, QoS 0 and 1,
 acknowledged by hand and many at a time. link.py connects anew; it reads no payload.
 
-A general client spends on a message several times what the aggregator itself does, and holds in memory
-whatever a stranger publishes. Here a message costs some microseconds, and an oversized one is not kept.
+It is no library's because none bounds what a stranger can put into the aggregator's memory: a message of
+100 MB took 288 MB in paho-mqtt 2.2, where one that is too large could only end the session, and again when it
+is sent again. Here it is skipped as it comes, and acknowledged. amqtt and awscrt acknowledge before anything
+is on disk, too. In time paho would do: a round of 10,000 devices, 510,000 messages, takes 49 s with it on
+two idle cores and 34 s with this (23 us a message against 3; gmqtt 15, awscrt 13, amqtt 91).
 """
 
 import asyncio

@@ -1,7 +1,9 @@
 """The devices of a running aggregator, in memory: the store is the truth and is read again when others have
 written to it."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from math import inf
 from typing import Any
 
 from fedmote.federation.devices import Member
@@ -9,12 +11,21 @@ from fedmote.federation.store import Store
 from fedmote.federation.telemetry import INFER, LEARN, ONLINE
 from mote import wire
 
+#: how much longer than it said a board may sleep, as part of that and in seconds: its clock is of no great
+#: accuracy, and it has to start and to find its network
+LATE_SHARE, LATE_S = 0.1, 10.0
+
 
 class Roster:
-    """layout: of the network that is learned."""
+    """layout: of the network that is learned. clock: seconds, monotonic.
 
-    def __init__(self, store: Store, layout: str) -> None:
-        self._store, self._layout = store, layout
+    A device that takes part is online, or *rests*: it has left with the word when it will be back, and that
+    time has not come.
+    """
+
+    def __init__(self, store: Store, layout: str, clock: Callable[[], float]) -> None:
+        self._store, self._layout, self._clock = store, layout, clock
+        self._epoch = time.time() - clock()
         self._generation: tuple[int, int] | None = None
         self._members: dict[str, Member] = {}
         self.refresh()
@@ -38,12 +49,17 @@ class Roster:
     def note_status(self, device: str, status: dict[str, Any]) -> None:
         """Note a checked status, here and in the store."""
         member = self._members[device]
-        member.online = status["state"] == ONLINE
+        online = status["state"] == ONLINE
+        if online:
+            member.back = None
+        elif member.online:  # not where a broker repeats what it retains: the sleep began long ago
+            member.back = self._back_from(status.get("back_s"))
+        member.online = online
         if member.online:
             member.role = status.get("role", member.role)
             member.layout = status.get("layout", member.layout)
             member.protocol = status.get("protocol", 1)
-        self._store.note_status(device, member.online, status)
+        self._store.note_status(device, member.online, status, member.back)
 
     def note_answer(self, device: str, counter: int, epoch_ms: float | None) -> None:
         """Note a body that counts, here and in the store."""
@@ -69,14 +85,29 @@ class Roster:
     def is_present(self, device: str) -> bool:
         """Tell whether a device is online and may answer a round."""
         member = self._members.get(device)
-        if member is None or not member.online or member.quarantined:
+        return member is not None and member.online and self._may_answer(device, member)
+
+    def is_expected(self, device: str, within_s: float) -> bool:
+        """Tell whether a device may answer a round and is online, or rests and will be back in that time."""
+        member = self._members.get(device)
+        if member is None or not self._may_answer(device, member):
             return False
-        return member.role != INFER and self.is_ours(device)
+        return member.online or (member.back is not None and 0 < member.back - self._now() <= within_s)
 
     def learns(self, device: str) -> bool:
         """Tell whether a device is a learner, online or not."""
         return self._members[device].role == LEARN
 
-    def learners(self) -> list[str]:
-        """Return the learners that are online."""
-        return [device for device in self.ours() if self.is_present(device) and self.learns(device)]
+    def learners(self, within_s: float = inf) -> list[str]:
+        """Return the learners that are online, or rest and will be back in that time."""
+        return [one for one in self.ours() if self.learns(one) and self.is_expected(one, within_s)]
+
+    def _may_answer(self, device: str, member: Member) -> bool:
+        return not member.quarantined and member.role != INFER and self.is_ours(device)
+
+    def _back_from(self, sleep_s: int | None) -> float | None:
+        return None if sleep_s is None else self._now() + (1 + LATE_SHARE) * sleep_s + LATE_S
+
+    def _now(self) -> float:
+        """Return seconds since the epoch, by a clock that is not set meanwhile."""
+        return self._epoch + self._clock()

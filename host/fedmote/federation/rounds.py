@@ -5,6 +5,7 @@ What each device is told is assignments.py's, who has answered tally.py's.
 
 from collections.abc import Callable
 from dataclasses import replace
+from math import inf
 
 from numpy import float32
 from numpy.typing import NDArray
@@ -52,10 +53,12 @@ class Rounds:
         self._course = Course(store, plan)
         self.shelf = Shelf(store, federation, plan, turn)
         self.assignments = Assignments(store, federation, plan, roster, turn)
-        self._expected = Expected(plan, roster, self.assignments)
+        self._expected = Expected(plan, roster, self.assignments, self._left_s)
         self.round: Round | None = store.open_round()
+        self._extended: RoundExtended | None = None
+        self._since = self.deadline = clock()
         self.read()
-        self.deadline = self._next_deadline()
+        self._set_deadline()
 
     @property
     def manifest(self) -> Manifest | None:
@@ -162,7 +165,7 @@ class Rounds:
             if closed:
                 self.rest()
                 self._turn.tell(Finished(self.newest))
-        elif phase == EVALUATE or len(self._roster.learners()) >= self._plan.needed:
+        elif phase == EVALUATE or len(self._roster.learners()) >= self._plan.needed:  # resting ones too
             self._open(phase)
 
     def rest(self) -> None:
@@ -178,7 +181,7 @@ class Rounds:
         if self.round is None:
             return
         open_round = self._renew(self.round)
-        self.deadline = self._next_deadline()
+        self._set_deadline()
         unanswered = set(self.assignments.unanswered())
         self.assignments.give(
             open_round.manifest,
@@ -206,8 +209,11 @@ class Rounds:
         training = open_round.manifest.phase == TRAIN
         answers = len(self._tally.updates) if training else len(self._tally.devices)
         minimum = self._plan.needed if training else 1
-        if training and open_round.goal and answers >= open_round.goal and not self._expected.evaluators():
-            return True
+        if training and open_round.goal and answers >= open_round.goal:
+            if not self._expected.evaluators():
+                return True
+            now = self._clock()  # evaluators have as much time again as the updates took, no more
+            self.deadline = min(self.deadline, now + (now - self._since))
         over = self._clock() >= self.deadline
         if answers >= minimum and (over or self._expected.none()):
             return True
@@ -216,14 +222,20 @@ class Rounds:
         return False
 
     def _extend(self, open_round: Round, answers: int, minimum: int) -> None:
-        self.deadline = self._next_deadline()
         number = open_round.manifest.round
         missing = tuple(sorted(self._expected.now()))
-        self._turn.tell(RoundExtended(number, answers, minimum, missing))
-        if open_round.sampled:  # those who were chosen are gone or slow: others take their places
-            ranked = selection.rank(self._plan.seed, number, self.assignments.free_learners())
-            count = selection.more(self._plan, open_round.goal - answers)
-            self.assignments.give(self._renew(open_round).manifest, ranked[:count])
+        extended = RoundExtended(number, answers, minimum, missing)
+        if extended != self._extended:  # while boards rest it may be the same for hours
+            self._turn.tell(extended)
+        self._extended = extended
+        self._set_deadline()
+        wanted = open_round.goal - answers - self._expected.resting()  # who rests as it said keeps its place
+        if open_round.sampled and wanted > 0:  # the others are gone or slow
+            free = self.assignments.free_learners(self._left_s())
+            ranked = selection.rank(self._plan.seed, number, free)
+            self.assignments.give(
+                self._renew(open_round).manifest, ranked[: selection.more(self._plan, wanted)]
+            )
             self._expected.look_again()
 
     def _is_sampled(self, device: str) -> bool:
@@ -268,12 +280,12 @@ class Rounds:
             self.assignments.withdraw_older()
         choice = selection.Choice(0, None)
         if phase == TRAIN:
-            choice = selection.choose(self._plan, manifest.round, self.assignments.free_learners())
+            choice = selection.choose(self._plan, manifest.round, self._candidates())
         chosen = None if choice.devices is None else frozenset(choice.devices)
         opened = Round(manifest, choice.goal, chosen is not None)
         self._store.add_round(manifest, opened.goal, opened.sampled)
         self._set_round(opened)
-        self.deadline = self._next_deadline()
+        self._set_deadline()
         self.shelf.put(model)
         free = [device for device in self._roster.ours() if not self.assignments.has_older(device)]
         asked = [one for one in free if chosen is None or one in chosen or not self._roster.learns(one)]
@@ -282,7 +294,7 @@ class Rounds:
             if not self.assignments.has_open(device):
                 self.assignments.rest(device, manifest, self._wait_ms())
         self.shelf.clear(model.version)
-        expected = tuple(sorted(filter(self._roster.is_present, asked)))
+        expected = tuple(sorted(self._expected.now().intersection(asked)))
         self._turn.tell(RoundStarted(manifest.round, phase, model.version, expected))
 
     def _set_round(self, opened: Round | None) -> None:
@@ -292,11 +304,23 @@ class Rounds:
         self._tally.read(self._store)
         self._expected.look_again()
 
+    def _candidates(self) -> list[str]:
+        """Return the learners to choose from: those that can answer in time or, where they are too few, also
+        those that rest for longer."""
+        soon = self.assignments.free_learners(self._plan.deadline_s)
+        return soon if len(soon) >= self._plan.needed else self.assignments.free_learners(inf)
+
     def _wait_ms(self) -> int:
         if self.round is None or self.paused:
             return REST_MS
-        return max(0, round(1000 * (self.deadline - self._clock())))
+        return max(0, round(1000 * self._left_s()))
 
-    def _next_deadline(self) -> float:
+    def _left_s(self) -> float:
+        return self.deadline - self._clock()
+
+    def _set_deadline(self) -> None:
+        """Let the deadline of the open round, if there is one, begin now."""
         duration_s = self.manifest.deadline_ms / 1000 if self.manifest else self._plan.deadline_s
-        return self._clock() + duration_s
+        self._since = self._clock()
+        self.deadline = self._since + duration_s
+        self._expected.look_again()

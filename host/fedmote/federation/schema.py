@@ -168,6 +168,11 @@ MIGRATIONS = (
     ALTER TABLE devices ADD COLUMN quarantine TEXT;
     ALTER TABLE devices ADD COLUMN quarantined REAL;
     """,
+    """
+    -- back: when a device that left to sleep is back at the latest, by what it told, seconds since the epoch;
+    -- NULL where it told nothing or is online.
+    ALTER TABLE devices ADD COLUMN back REAL;
+    """,
 )
 
 

@@ -1,6 +1,8 @@
 """What came of a federation, read from its store: for people's tables and for --json. It changes nothing."""
 
+import time
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any
 
 from fedmote.federation.events import Score
@@ -63,7 +65,12 @@ def standing(store: Store) -> dict[str, Any]:
 def _opened(store: Store, opened: Round) -> dict[str, Any]:
     manifest = opened.manifest
     answers = store.answers(manifest.round)
-    members = store.members()
+    members, now = store.members(), time.time()
+    missing = [
+        (device, members[device])
+        for device, given in sorted(store.assignments().items())
+        if not given.answered and given.round == manifest.round
+    ]
     return {
         "round": manifest.round,
         "phase": manifest.phase,
@@ -72,11 +79,12 @@ def _opened(store: Store, opened: Round) -> dict[str, Any]:
         "goal": opened.goal,
         "updates": sum(kind == wire.UPDATE for _, _, kind, _ in answers),
         "answers": len(answers),
-        "missing": [
-            device
-            for device, given in sorted(store.assignments().items())
-            if not given.answered and given.round == manifest.round and members[device].online
-        ],
+        "missing": [device for device, member in missing if member.online],
+        "resting": {
+            device: datetime.fromtimestamp(member.back, UTC).isoformat(timespec="seconds")
+            for device, member in missing
+            if member.back is not None and member.back > now
+        },
     }
 
 

@@ -18,6 +18,7 @@ _LIST_ITEMS = 100
 _ROLES = (LEARN, EVALUATE, INFER)
 _LARGEST = 2.0**53
 _HIGHEST_VOLTS = 1000
+_WEEK_S = 7 * 24 * 3600  # the longest sleep that a board may be set to
 
 
 def parse_status(payload: bytes) -> dict[str, Any]:
@@ -96,6 +97,7 @@ _STATUS: dict[str, Callable[[Any], Any]] = {
     **_HEALTH,
     "protocol": _whole(0, 255),
     "tensors": _whole(0, 2**16 - 1),
+    "back_s": _whole(0, _WEEK_S),
 }
 _TELEMETRY: dict[str, Callable[[Any], Any]] = {
     **dict.fromkeys(("label", "truth", "state", "sensor", "unit", "update"), _WORD),

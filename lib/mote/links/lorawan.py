@@ -104,8 +104,9 @@ class LorawanLink:
             self._take_piece(wire.Chunk(payload))
         elif branch == "status":
             status = json.loads(bytes(payload))
-            self._role = frames.ROLES.index(status["role"])
-            self._layout = int(status["layout"], 16)
+            if "role" in status:  # a board that leaves only falls silent
+                self._role = frames.ROLES.index(status["role"])
+                self._layout = int(status["layout"], 16)
         if on_delivered:
             on_delivered(topic)
         return True

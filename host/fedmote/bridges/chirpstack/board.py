@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 _REMEMBERED = 32  # frames whose copies are known as such
 _PATIENCE = 3  # uplinks after which a downlink that nobody sent is given up
 _SAFE_LIMIT = 51  # bytes that every data rate takes
+#: what the bridge looks at in a manifest
+_NEEDED = (("round", int), ("version", int), ("phase", str))
 #: what may change in a manifest without changing what the board is to do
 _PASSING = ("time", "deadline_ms", "pause_ms", "tag")
 
@@ -95,7 +97,7 @@ class Board:
         rate: data rate. Raises ValueError for a frame that is none of ours.
         """
         rates = airtime.REGIONS[self.region]
-        self.limit = rates[rate][2] if rate < len(rates) and not self._narrow else _SAFE_LIMIT
+        self.limit = rates[rate][2] if 0 <= rate < len(rates) and not self._narrow else _SAFE_LIMIT
         if self._queued is not None:
             self._waited += 1
             if self._waited > _PATIENCE:
@@ -118,7 +120,7 @@ class Board:
         """Take a manifest for the board; return whether it asks for something new. Raises ValueError where it
         is none."""
         fields = _fields(manifest)
-        if not isinstance(fields, dict) or not {"round", "version", "phase"} <= set(fields):
+        if not isinstance(fields, dict) or not all(type(fields.get(key)) is kind for key, kind in _NEEDED):
             raise ValueError("no manifest")
         if self.manifest is not None and _lasting(manifest) == _lasting(self.manifest):
             return False
@@ -258,7 +260,7 @@ _NAMES = {
 
 
 def _fields(manifest: bytes) -> dict[str, Any]:
-    fields: dict[str, Any] = json.loads(manifest)
+    fields: dict[str, Any] = json.loads(manifest.decode())
     return fields
 
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -55,9 +56,13 @@ def in_store(path: Path, federation: str | None) -> list[Sighting]:
 
 
 def _note(device: Device) -> str | None:
-    if device.quarantine is None or device.revoked:
+    if device.revoked:
         return None
-    return f"in quarantine ({device.quarantine}): fedmote provision {device.device} --release"
+    if device.quarantine is not None:
+        return f"in quarantine ({device.quarantine}): fedmote provision {device.device} --release"
+    if device.back is not None and device.back > time.time():
+        return f"rests, back by {datetime.fromtimestamp(device.back, UTC):%H:%M:%S} UTC"
+    return None
 
 
 def _take(known: dict[str, dict[str, Any]], event: events.Reported | events.Received) -> None:
