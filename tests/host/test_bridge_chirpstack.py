@@ -1,6 +1,7 @@
 """What the bridge does with single messages: it wastes no downlink, loses no body, and believes nothing that
 it cannot read."""
 
+import asyncio
 import base64
 import hashlib
 import json
@@ -10,6 +11,7 @@ import struct
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +22,13 @@ from chirpstack_stand_in import APPLICATION, ChirpStack
 from federation_boards import FEDERATION, LAYOUT, Board, Clock
 
 from fedmote.bridges import compact
-from fedmote.bridges.chirpstack import events
+from fedmote.bridges.chirpstack import events, service
 from fedmote.bridges.chirpstack.bridge import Bridge, Turn
 from fedmote.bridges.chirpstack.models import Models, step_between
+from fedmote.bridges.chirpstack.service import serve
 from fedmote.cli.bridge import read_devices
 from fedmote.errors import FedmoteError
-from fedmote.federation.broker import EmbeddedBroker
+from fedmote.federation.broker import BrokerAddress, EmbeddedBroker
 from fedmote.federation.protocol import Outgoing, model_messages
 from fedmote.federation.steps import ternary_step
 from mote import compact as board_compact
@@ -299,6 +302,63 @@ def test_a_restarted_bridge_goes_on_with_what_it_knew() -> None:
     assert len(scene.bridge.renewed().federation) == 1
     assert not scene.manifest(model()) or not scene.last.network
     assert not scene.look(manifest=frames.sum_of(text), model=frames.sum_of(model())).network
+
+
+def test_a_new_connection_to_the_federation_brings_what_has_no_receipt_again() -> None:
+    scene = Scene()
+    scene.manifest(model())
+    scene.look()
+    scene.upload()
+    again = [(o.topic, bytes(o.payload)) for o in scene.bridge.renewed().federation if "/update/" in o.topic]
+    assert again == scene.messages
+    scene.tell([receipt()])
+    assert not [o for o in scene.bridge.renewed().federation if "/update/" in o.topic]
+
+
+def test_a_board_that_left_the_table_of_devices_is_let_go(caplog: pytest.LogCaptureFixture) -> None:
+    scene = Scene()
+    scene.manifest(model())
+    scene.look()
+    state, models = scene.bridge.state(), scene.bridge.models
+    scene.bridge = Bridge(APPLICATION, FEDERATION, {"02" * 8: "cellar"}, clock=scene.clock)
+    scene.bridge.restore(state)
+    assert list(scene.bridge.boards) == ["02" * 8] and scene.bridge.models.bodies == models.bodies
+    assert scene.look() == Turn() and scene.bridge.handled == 0
+    assert "is not in the table of devices" in caplog.text
+
+
+def bridged(bridge: Bridge, path: Path, until: Callable[[], bool] = lambda: False) -> None:
+    """Serve a bridge, until something is so."""
+
+    async def play(address: BrokerAddress) -> None:
+        stop = asyncio.Event()
+        service = asyncio.create_task(serve(bridge, address, address, path, stop))
+        async with asyncio.timeout(15):
+            while not until() and not service.done():
+                await asyncio.sleep(0.01)
+        stop.set()
+        await service
+
+    with EmbeddedBroker() as broker:
+        asyncio.run(play(broker.address))
+
+
+def test_the_state_is_kept_while_the_bridge_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "_SAVE_S", 0.01)
+    scene, path = Scene(), tmp_path / "state" / service.STATE_NAME
+    scene.look()
+    bridged(scene.bridge, path, path.exists)  # not only at its end
+    assert service.load(path) == json.loads(json.dumps(scene.bridge.state()))
+
+
+def test_a_state_that_cannot_be_read_or_written_ends_the_bridge_with_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / service.STATE_NAME
+    path.write_text("{")
+    with pytest.raises(FedmoteError, match=r"chirpstack\.json cannot be read .* move it away"):
+        bridged(Scene().bridge, path)
+    with pytest.raises(FedmoteError, match=r"cannot be written .* make room"):
+        bridged(Scene().bridge, path / "below a file", lambda: True)
+    assert path.read_text() == "{"
 
 
 # What it is told

@@ -590,6 +590,15 @@ def test_an_int8_update_takes_at_most_three_tenths_of_a_float32_one(tmp_path: Pa
     assert size["int8"] <= 0.3 * size["float32"]
 
 
+def test_an_update_while_no_round_is_open_is_refused_and_the_board_told(tmp_path: Path) -> None:
+    home = Home(tmp_path / "aggregator.db")
+    home.aggregator.start()
+    told = receipts(home.aggregator.handle(home.boards["attic"].update(np.zeros(D))))
+    assert told == [("attic", {"receipt": 1, "counter": 1, "result": "refused", "reason": "round"})]
+    assert home.aggregator.manifest is None and home.store.partial("attic") is None
+    home.store.close()
+
+
 def test_the_store_of_another_network_is_not_touched(home: Home) -> None:
     with pytest.raises(FedmoteError, match="layout"):
         Aggregator(home.store, FEDERATION, Plan("ffffffff", SIZES, 2))

@@ -57,6 +57,23 @@ def test_what_a_revoked_device_had_sent_is_not_taken_for_what_it_sends_later(pat
         assert store.pieces("device-0") == set()
 
 
+def test_pieces_of_which_none_is_needed_leave_the_disk(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arrivals, "_DEAD_LIMIT", 5)
+    with Arrivals(path) as store:
+        for counter in range(3):
+            with store.transaction():
+                store.begin_partial("device-0", Partial(1, 2, counter))
+                for index in range(3):
+                    store.put_chunk("device-0", index, b"abc")
+                store.drop_partial("device-0")
+            assert store._one("SELECT count(*) FROM pieces")[0] == (3, 0, 3)[counter]
+        with store.transaction():
+            store.begin_partial("device-0", Partial(2, 2, 9))
+            store.put_chunk("device-0", 0, b"new")
+    with Arrivals(path) as store:
+        assert store.body("device-0") == b"new"
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_pieces_survive_whatever_happens_beside_them(
     path: Path, monkeypatch: pytest.MonkeyPatch, seed: int

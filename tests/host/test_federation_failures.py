@@ -2,25 +2,28 @@
 what to do, and nothing is half done."""
 
 import asyncio
+import logging
 import socket
 import sqlite3
 import struct
+import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import paho.mqtt.client as mqtt
 import pytest
 from federation_boards import FEDERATION, PLAN, Home
+from scripted_broker import CONNECT, PUBLISH, SUBSCRIBE, UNAUTHORISED, answering, connack, scripted_broker
 
 from fedmote.errors import FedmoteError
 from fedmote.federation import link, schema
 from fedmote.federation.aggregator import Aggregator
 from fedmote.federation.broker import BrokerAddress, EmbeddedBroker
 from fedmote.federation.mqtt import Message
-from fedmote.federation.protocol import filters
+from fedmote.federation.protocol import Outgoing, filters
 from fedmote.federation.service import serve
 from fedmote.federation.session import Overrides, Session
 from fedmote.federation.store import Store
@@ -30,9 +33,6 @@ from mote import wire
 from mote.model import Model
 
 PATIENCE_S = 15
-CONNECT, PUBLISH, SUBSCRIBE, UNSUBSCRIBE = 1, 3, 8, 10
-
-Answer = Callable[[int, bytes], bytes]
 
 
 @pytest.fixture
@@ -40,50 +40,6 @@ def home(tmp_path: Path) -> Iterator[Home]:
     home = Home(tmp_path / "aggregator.db")
     yield home
     home.store.close()
-
-
-@contextmanager
-def scripted_broker(answer: Answer) -> Iterator[BrokerAddress]:
-    """Listen as a broker that answers each packet (its kind, what follows its length) as ``answer`` says."""
-
-    def talk(connection: socket.socket) -> None:
-        with connection, connection.makefile("rb") as stream:
-            while head := stream.read(1):
-                length, shift = 0, 0
-                while True:
-                    digit = stream.read(1)[0]
-                    length |= (digit & 0x7F) << shift
-                    shift += 7
-                    if digit < 0x80:
-                        break
-                connection.sendall(answer(head[0] >> 4, stream.read(length)))
-
-    with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def accept() -> None:
-            while True:
-                try:
-                    connection, _ = server.accept()
-                except OSError:
-                    return
-                threading.Thread(target=talk, args=(connection,), daemon=True).start()
-
-        threading.Thread(target=accept, daemon=True).start()
-        yield BrokerAddress("127.0.0.1", server.getsockname()[1])
-        server.shutdown(socket.SHUT_RDWR)
-
-
-def answering(kind: int, packet: bytes, code: int = 0) -> bytes:
-    """Answer as a broker that lets everybody in. code: what it says to a subscription."""
-    if kind == CONNECT:
-        return bytes([0x20, 2, 0, 0])
-    if kind == SUBSCRIBE:
-        topics, position = 0, 2
-        while position < len(packet):
-            position += 2 + struct.unpack_from(">H", packet, position)[0] + 1
-            topics += 1
-        return bytes([0x90, 2 + topics]) + packet[:2] + bytes([code]) * topics
-    return bytes([0xB0, 2]) + packet[:2] if kind == UNSUBSCRIBE else b""
 
 
 # Brokers that misbehave
@@ -104,6 +60,82 @@ def test_a_server_that_never_answers_is_not_waited_for(home: Home, monkeypatch: 
         pytest.raises(FedmoteError, match="does not answer as an MQTT broker: check --broker"),
     ):
         asyncio.run(serve(home.aggregator, address, asyncio.Event()))
+
+
+def test_a_server_that_goes_on_in_another_language_is_named(home: Home) -> None:
+    with (
+        scripted_broker(lambda kind, packet: connack() + b"\0\0") as address,
+        pytest.raises(FedmoteError, match="does not answer as an MQTT broker: check --broker"),
+    ):
+        asyncio.run(serve(home.aggregator, address, asyncio.Event()))
+
+
+def test_a_broker_that_comes_back_is_joined_whatever_it_answers_at_first(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(link, "_RECONNECT_S", (0.01, 0.02))
+    greetings = iter([connack(), None, connack(UNAUTHORISED), None, connack()])
+
+    def answer(kind: int, packet: bytes) -> bytes | None:
+        if kind == PUBLISH:  # with it the broker goes down
+            return None
+        return next(greetings) if kind == CONNECT else answering(kind, packet)
+
+    async def play(address: BrokerAddress) -> None:
+        one = link.Link(address, "onlooker", [[("a", 1)]])
+        await one.open()
+        assert one.connected and one.renewed()
+        one.publish([Outgoing("b", b"")])
+        async with asyncio.timeout(PATIENCE_S):
+            while not one.renewed():
+                await asyncio.sleep(0.01)
+        assert one.connected and next(greetings, "all were given") == "all were given"
+        await one.close()
+
+    with scripted_broker(answer) as address:
+        asyncio.run(play(address))
+    lost, refused = (record for record in caplog.records if record.levelno >= logging.WARNING)
+    assert "lost the connection" in lost.message and "not authorised" in refused.message
+
+
+def test_access_rules_that_came_meanwhile_are_told_of_where_a_session_goes_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def answer(kind: int, packet: bytes) -> bytes:
+        return connack(resumed=True) if kind == CONNECT else answering(kind, packet, code=0x80)
+
+    async def play(address: BrokerAddress) -> None:
+        one = link.Link(address, "onlooker", [[("a", 1)]])
+        await one.open()
+        async with asyncio.timeout(PATIENCE_S):
+            while not caplog.records:
+                await asyncio.sleep(0.01)
+        assert one.connected  # it has the subscriptions that it had
+        await one.close()
+
+    with scripted_broker(answer) as address:
+        asyncio.run(play(address))
+        assert [record.message for record in caplog.records] == [
+            f"{address} forbids to subscribe to a: check the broker's access rules"
+        ]
+
+
+def test_a_user_without_a_password_is_named_to_the_broker() -> None:
+    greeted: list[bytes] = []
+
+    def answer(kind: int, packet: bytes) -> bytes:
+        if kind == CONNECT:
+            greeted.append(packet)
+        return answering(kind, packet)
+
+    async def play(address: BrokerAddress) -> None:
+        one = link.Link(replace(address, username="attic"), "us", [[("a", 1)]])
+        await one.open()
+        await one.close()
+
+    with scripted_broker(answer) as address:
+        asyncio.run(play(address))
+    assert greeted == [b"\0\4MQTT\4\x80\0\x1e\0\2us\0\5attic"]
 
 
 def test_a_server_that_speaks_no_tls_is_named(home: Home) -> None:
@@ -187,6 +219,23 @@ def test_the_embedded_broker_has_an_address_only_while_it_runs() -> None:
         _ = broker.address
 
 
+@pytest.mark.parametrize("listen", ["0.0.0.0", "127.0.0.1", "127.0.0.2"])
+def test_the_embedded_broker_is_reached_wherever_it_listens(listen: str) -> None:
+    if sys.platform != "linux" and listen == "127.0.0.2":
+        pytest.skip("a second loopback address has to be set up here")
+    with EmbeddedBroker(listen=listen) as broker:
+        socket.create_connection((broker.address.host, broker.address.port)).close()
+
+
+@pytest.mark.parametrize("listen", ["localhost", "::1", "203.0.113.1", ""])
+def test_the_embedded_broker_listens_nowhere_else_than_on_this_machine(listen: str) -> None:
+    with (
+        pytest.raises(FedmoteError, match=f"--listen '{listen}' is no IPv4 address of this machine"),
+        EmbeddedBroker(listen=listen),
+    ):
+        pass
+
+
 # Stores that fail
 
 
@@ -241,6 +290,19 @@ def test_two_programs_that_open_an_old_store_at_once_bring_it_up_to_date_once(tm
     connection.close()
 
 
+def test_an_old_store_on_a_full_disk_is_brought_up_to_date_when_there_is_room(tmp_path: Path) -> None:
+    connection = sqlite3.connect(tmp_path / "aggregator.db", isolation_level=None)
+    connection.execute("CREATE TABLE filler (x)")
+    connection.execute("PRAGMA max_page_count = 6")
+    with pytest.raises(sqlite3.OperationalError, match="full"):
+        schema.migrate(connection, "aggregator.db")
+    assert not connection.in_transaction
+    connection.execute("PRAGMA max_page_count = 100000")
+    schema.migrate(connection, "aggregator.db")
+    assert connection.execute("SELECT count(*) FROM meta").fetchone()[0] == 1
+    connection.close()
+
+
 def test_a_session_that_cannot_have_the_store_leaves_it_to_the_other(tmp_path: Path) -> None:
     application = Application.load("watch")
     with Session(application, "home", tmp_path, Overrides()):
@@ -276,11 +338,17 @@ def test_a_model_that_no_board_has_measured_is_exported_with_the_ranges_of_the_l
         assert files.model.name == "model-v1.mote"
 
 
-def test_a_round_that_only_unlearned_boards_answer_changes_neither_model_nor_ranges(home: Home) -> None:
+def test_a_round_in_which_no_board_could_measure_ends_and_leaves_the_ranges_as_they_are(home: Home) -> None:
     home.begin()
+    for number in (1, 2):
+        for board in home.boards.values():
+            zeros = np.zeros(sum(PLAN.sizes), np.float32)
+            home.aggregator.handle(board.update(zeros, number=number, version=number - 1))
+    ranges = home.store.newest_ranges()
     for board in home.boards.values():
-        home.aggregator.handle(board.evaluation(evaluated=0, ranges=(0.0, 0.0)))
-    assert home.store.model().version == 0 and home.store.newest_ranges() is None
+        home.aggregator.handle(board.evaluation(evaluated=0, number=3, version=2))
+    assert home.aggregator.finished and home.store.model().ranges is None
+    assert home.store.newest_ranges() == ranges is not None
 
 
 def test_the_summary_tells_rounds_devices_and_refusals(home: Home) -> None:

@@ -108,6 +108,7 @@ def test_an_oversized_message_is_cut_and_the_next_one_is_whole() -> None:
     [
         b"\x32\xff\xff\xff\xff\x7f",  # a length of five bytes
         b"\x32\2\0\5",  # a topic longer than its packet
+        b"\x30\2\0\5",  # with QoS 0 too
         b"\x34\5\0\1a\0\1",  # QoS 2
         b"\0\0",  # no kind of packet
         b"\x20\2\0\0",  # a second CONNACK
@@ -154,29 +155,106 @@ def test_no_bytes_bring_anything_but_messages_or_the_end(chunks: list[bytes]) ->
     asyncio.run(play())
 
 
+def test_answers_that_nobody_waits_for_change_nothing() -> None:
+    async def send(writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(0.05)
+        writer.write(b"\x40\2\0\x63" + b"\x90\3\0\x63\0" + b"\xb0\2\0\x63" + publish(b"a", b"next"))
+
+    async def play() -> None:
+        async with connected(send) as (connection, arrived, lost):
+            await until(lambda: arrived)
+            assert arrived[0].payload == b"next" and connection.unsent == 0 and not lost.done()
+
+    asyncio.run(play())
+
+
 def test_nothing_more_is_read_while_too_much_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(link, "_HOLD_LIMIT", 300)
     monkeypatch.setattr(link, "_WAITING_LIMIT", 100)
+    count = 20_000
 
-    async def play(address: BrokerAddress) -> None:
-        receiver = Link(address, "receiver", [[("a", 1)]])
-        sender = Link(address, "sender", [[("b", 1)]])
-        await receiver.open()
-        await sender.open()
-        sender.publish([Outgoing("a", bytes(1000) + struct.pack(">H", n)) for n in range(3000)])
-        taken: list[bytes] = []
-        async with asyncio.timeout(20):
-            while len(taken) < 3000:
-                batch = await receiver.receive(50, 0.5)
-                receiver.acknowledge(batch)
-                taken += [message.payload[1000:] for message in batch]
-                assert len(receiver._queue) < 1000
-        assert taken == [struct.pack(">H", n) for n in range(3000)]
-        await sender.close()
-        await receiver.close()
+    async def play() -> None:
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            """Wait for no acknowledgement, as a broker with a wide window."""
+            await reader.read(1000)
+            writer.write(b"\x20\2\1\0")
+            for n in range(count):
+                writer.write(publish(b"a", bytes(1000) + struct.pack(">H", n), n + 1))
+                await writer.drain()
+            await reader.read()
 
-    with EmbeddedBroker() as broker:
-        asyncio.run(play(broker.address))
+        async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+            receiver = Link(
+                BrokerAddress("127.0.0.1", server.sockets[0].getsockname()[1]), "us", [[("a", 1)]]
+            )
+            await receiver.open()
+            await until(lambda: len(receiver._queue) > 300)
+            await asyncio.sleep(0.2)
+            assert len(receiver._queue) < 1000
+            taken: list[bytes] = []
+            async with asyncio.timeout(20):
+                while len(taken) < count:
+                    batch = await receiver.receive(50, 0.5)
+                    receiver.acknowledge(batch)
+                    taken += [message.payload[1000:] for message in batch]
+                    assert len(receiver._queue) < 1000
+            assert taken == [struct.pack(">H", n) for n in range(count)]
+            await receiver.close()
+
+    asyncio.run(play())
+
+
+def test_a_broker_that_we_do_not_listen_to_is_not_taken_for_dead() -> None:
+    async def send(writer: asyncio.StreamWriter) -> None:
+        pass
+
+    async def play() -> None:
+        async with connected(send) as (connection, _, lost):
+            connection.hold(True)
+            connection._ping(0.01)
+            await asyncio.sleep(0.2)
+            assert not lost.done()
+            connection.hold(False)
+            async with asyncio.timeout(5):
+                assert await lost == "is silent"
+
+    asyncio.run(play())
+
+
+def test_a_broker_that_takes_no_messages_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mqtt, "WINDOW", 10)
+    monkeypatch.setattr(mqtt, "_BACKLOG_LIMIT", 100)
+
+    async def send(writer: asyncio.StreamWriter) -> None:
+        pass
+
+    async def play() -> None:
+        async with connected(send) as (connection, _, lost):
+            for _ in range(100):
+                connection.publish("a", b"")
+            connection.flush()
+            assert connection.unsent == 100 and not lost.done()
+            connection.publish("a", b"")
+            connection.flush()
+            assert await lost == "takes no messages"
+
+    asyncio.run(play())
+
+
+def test_no_two_messages_on_their_way_have_one_identifier() -> None:
+    async def send(writer: asyncio.StreamWriter) -> None:
+        pass
+
+    async def play() -> None:
+        async with connected(send) as (connection, _, _):
+            for _ in range(2):
+                connection._identifier = 0xFFFE  # all have been given once
+                for _ in range(3):
+                    connection.publish("a", b"")
+                connection.flush()
+            assert connection._unacknowledged == {0xFFFF, 1, 2, 3, 4, 5} and connection.unsent == 6
+
+    asyncio.run(play())
 
 
 def test_more_sessions_have_more_messages_on_their_way() -> None:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from federation_boards import FEDERATION, PLAN, Home, Message
 
 from fedmote.errors import FedmoteError
 from fedmote.federation.broker import BrokerAddress, EmbeddedBroker
+from fedmote.federation.protocol import filters
 from fedmote.federation.service import serve
 from mote import wire
 
@@ -229,6 +231,29 @@ def test_a_flood_of_telemetry_does_not_hold_up_an_update(tmp_path: Path, broker:
 
     served(home, broker.address, scene)
     device.close()
+
+
+def test_an_update_of_more_pieces_than_topics_are_listed_arrives(
+    tmp_path: Path, broker: EmbeddedBroker
+) -> None:
+    plan = replace(PLAN, sizes=(300_000,), codec="int8")
+    home = Home(tmp_path / "aggregator.db", plan)
+    update = home.boards["attic"]
+    update.sizes = plan.sizes
+    assert [topic for topic, _ in filters(FEDERATION, plan.pieces)[0]][1] == "fedmote/home/update/+/+/+"
+
+    async def scene() -> None:
+        device = Device(broker.address)
+        device.publish([board.status() for board in home.boards.values()], retained=True)
+        await until(lambda: home.aggregator.manifest)
+        messages = update.update(np.zeros(300_000, np.float32))
+        assert len(messages) > 256
+        for message in messages:
+            device._client.publish(*message, 1)
+        await until(lambda: home.store.has_accepted(1, "attic"))
+        device.close()
+
+    served(home, broker.address, scene)
 
 
 def test_a_broker_that_is_not_there_is_named_with_what_to_do(tmp_path: Path) -> None:

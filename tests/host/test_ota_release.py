@@ -8,6 +8,7 @@ from pathlib import Path
 
 import paho.mqtt.client as mqtt
 import pytest
+from scripted_broker import UNAUTHORISED, Answer, answering, connack, scripted_broker
 
 from fedmote.boards import catalogue, image
 from fedmote.errors import FedmoteError
@@ -75,6 +76,19 @@ def test_chunks_are_checked_by_the_board_and_cleared_by_as_many_messages() -> No
 def test_file_that_boards_refuse_is_refused_here(path: str) -> None:
     with pytest.raises(FedmoteError, match="boards refuse this file"):
         Release({path: b""}, "tests", "1", "micropython")
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({}, "a release without files"),
+        ({f"a{number}.py": b"" for number in range(251)}, "a release of 251 files: boards take 250"),
+        ({f"{'a' * 90}{number}.py": b"" for number in range(110)}, r"list of files has \d+ bytes: .* 16000"),
+    ],
+)
+def test_release_that_no_board_could_take_is_refused_here(files: dict[str, bytes], message: str) -> None:
+    with pytest.raises(FedmoteError, match=message):
+        Release(files, "tests", "1", "micropython")
 
 
 def test_release_goes_to_all_boards_that_told_what_they_are(store: Offers) -> None:
@@ -160,6 +174,25 @@ def test_broker_that_is_not_there_is_told(store: Offers) -> None:
         address = broker.address
     with pytest.raises(FedmoteError, match="no broker answers"):
         pushing.push(store, address, "home", release(), ["attic"], lambda count: None)
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (lambda kind, packet: connack(UNAUTHORISED), r"does not let us in \(Not authorized\)"),
+        (lambda kind, packet: b"", "does not answer as an MQTT broker"),
+        (lambda kind, packet: None, "does not answer as an MQTT broker"),
+        (answering, "does not take our messages: check its access rules"),
+    ],
+)
+def test_broker_that_does_not_take_a_release_is_told_and_nothing_is_offered(
+    store: Offers, monkeypatch: pytest.MonkeyPatch, answer: Answer, message: str
+) -> None:
+    monkeypatch.setattr(pushing, "_ANSWER_S", 1)
+    monkeypatch.setattr(pushing, "_ACKNOWLEDGE_S", 0.1)
+    with scripted_broker(answer) as address, pytest.raises(FedmoteError, match=message):
+        pushing.push(store, address, "home", release(), ["attic"], lambda count: None)
+    assert store.offers() == []
 
 
 def said(update: str | None = None, error: str | None = None) -> Event:

@@ -168,6 +168,7 @@ def test_a_damaged_fleet_is_not_taken_in_and_its_keys_are_not_shown(
         (["attic", "--list"], "name one device"),
         (["--list", "--import", "fleet"], "name one device"),
         (["--import", "nothing"], "nothing holds no settings.toml"),
+        (["--import", "folders"], "folders/attic/settings.toml cannot be read: Is a directory"),
         (["attic", "--export", "/dev/null/fleet"], "cannot export to /dev/null/fleet"),
         (["attic", "--wifi", 'a"b'], "quotes, backslashes"),
     ],
@@ -176,6 +177,7 @@ def test_a_fleet_that_cannot_be_is_explained(
     provision: Command, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
 ) -> None:
     monkeypatch.setenv("FEDMOTE_WIFI_PASSWORD", "")
+    Path("folders/attic/settings.toml").mkdir(parents=True)
     with pytest.raises(FedmoteError) as raised:
         provision(*arguments)
     assert message in str(raised.value)

@@ -4,12 +4,15 @@ stays."""
 
 import re
 import stat
+import sys
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from fedmote import cli
 from fedmote.errors import FedmoteError
@@ -207,6 +210,52 @@ def test_a_certificate_of_another_ca_is_named_and_no_ca_is_made(fedmote: Command
     text = Path("house/broker/mosquitto.conf").read_text()
     assert f"certfile {tmp_path}/full.pem\n" in text and f"keyfile {tmp_path}/private.pem\n" in text
     assert not list(Path("house").glob("ca.*"))
+
+
+def test_a_broker_gets_a_certificate_of_the_ca_that_was_put_there(fedmote: Command, tmp_path: Path) -> None:
+    provision("attic")
+    fedmote(*CONFIG, "--host", "10.0.0.1")
+    other = certificates.new_ca("the house")
+    Path("house/ca.pem").write_bytes(other.certificate)
+    Path("house/ca.key").write_bytes(other.key)
+    fedmote(*CONFIG)
+    broker = x509.load_pem_x509_certificate(Path("house/broker/broker.pem").read_bytes())
+    broker.verify_directly_issued_by(x509.load_pem_x509_certificate(other.certificate))
+    assert Path("house/ca.pem").read_bytes() == other.certificate
+
+
+def test_a_key_of_the_ca_that_cannot_be_used_is_told(fedmote: Command) -> None:
+    provision("attic")
+    fedmote(*CONFIG, "--host", "10.0.0.1")
+    key = serialization.load_pem_private_key(Path("house/ca.key").read_bytes(), None)
+    form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    before = Path("house/broker/broker.pem").read_bytes()
+    for damaged in (
+        b"damaged",
+        key.private_bytes(*form, serialization.BestAvailableEncryption(b"geheim")),
+        ed25519.Ed25519PrivateKey.generate().private_bytes(*form, serialization.NoEncryption()),
+    ):
+        Path("house/ca.key").write_bytes(damaged)
+        fedmote(*CONFIG)  # it is not needed for a certificate that holds
+        with pytest.raises(FedmoteError, match="the CA's key is damaged: put the right one back"):
+            fedmote(*CONFIG, "--host", "10.0.0.2")
+        assert Path("house/broker/broker.pem").read_bytes() == before
+
+
+def test_without_the_extra_it_says_what_to_install(fedmote: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    provision("attic")
+    monkeypatch.setitem(sys.modules, "cryptography", None)  # as where it is not installed
+    with pytest.raises(FedmoteError, match=r"pip install 'fedmote\[tls\]', or .*--cert and --key"):
+        fedmote(*CONFIG, "--host", "10.0.0.1")
+    fedmote(*CONFIG, "--cert", "full.pem", "--key", "private.pem")
+
+
+def test_a_folder_that_cannot_be_written_is_named(fedmote: Command) -> None:
+    provision("attic")
+    Path("house").write_text("Dear Sir")
+    with pytest.raises(FedmoteError, match=r"house.* cannot be written: "):
+        fedmote(*CONFIG, "--host", "10.0.0.1")
+    assert Path("house").read_text() == "Dear Sir"
 
 
 def test_files_for_another_machine_name_the_folder_there(fedmote: Command) -> None:

@@ -86,12 +86,6 @@ class Arrivals(Wishes):
         if self._dead > max(_DEAD_LIMIT, _DEAD_RATIO * self._live):
             self._clear()
 
-    def drop_partials(self) -> None:
-        """Forget all bodies that are on their way."""
-        self._run("DELETE FROM partials")
-        self._places.clear()
-        self._clear()
-
     def _rows(self, device: str) -> "array[int]":
         """Return the rows of the pieces of a device's body, 0 for what is missing."""
         if not self._placed:

@@ -3,6 +3,7 @@
 import socket
 import ssl
 from dataclasses import dataclass, field
+from ipaddress import IPv4Address
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     import paho.mqtt.client as mqtt
 
 LOOPBACK = "127.0.0.1"
+
+_EVERYWHERE = "0.0.0.0"
 
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 _PAYLOAD_BYTES = 1 << 16  # ours never exceed 1 KiB; other users of the broker may send more
@@ -142,10 +145,10 @@ class BrokerAddress:
 class EmbeddedBroker:
     """A broker on this machine, as a context manager; it ends with the process that started it.
 
-    port: where it listens, any free port when None. listen: the address of this machine that it listens on;
-    it asks nobody for a password, so on another one than the loopback address it is open to that network.
-    Retained messages and sessions live in its memory only. Raises FedmoteError on entry where the port is
-    taken or the broker does not start.
+    port: where it listens, any free port when None. listen: the IPv4 address of this machine that it listens
+    on; it asks nobody for a password, so on another one than the loopback address it is open to that network.
+    Retained messages and sessions live in its memory only. Raises FedmoteError on entry where ``listen`` is
+    no such address, the port is taken or the broker does not start.
     """
 
     def __init__(self, port: int | None = None, listen: str = LOOPBACK) -> None:
@@ -154,12 +157,17 @@ class EmbeddedBroker:
 
     @property
     def address(self) -> BrokerAddress:
-        """Where it listens. Only while it runs."""
+        """Where this machine reaches it. Only while it runs."""
         if self._broker is None:
             raise RuntimeError("the embedded broker does not run")
-        return BrokerAddress(LOOPBACK, self._broker.port)
+        return BrokerAddress(self._host, self._broker.port)
+
+    @property
+    def _host(self) -> str:
+        return LOOPBACK if self._listen == _EVERYWHERE else self._listen
 
     def __enter__(self) -> Self:
+        _check_own(self._listen)
         for _ in range(1 if self._wanted else _ATTEMPTS):
             port = self._wanted or _free_port()
             # Run in a child process that ends when its standard input closes, so it cannot survive this one.
@@ -175,7 +183,7 @@ class EmbeddedBroker:
             return self
         raise FedmoteError(
             f"port {port} is taken ({reason}): stop what listens there, choose another one with --port, "
-            f"or use that broker with --broker mqtt://{LOOPBACK}:{port}"
+            f"or use that broker with --broker mqtt://{self._host}:{port}"
         ) from None
 
     def __exit__(
@@ -190,6 +198,17 @@ def _why(error: OSError) -> str:
     if isinstance(error, ssl.SSLError):  # which has a file name of OpenSSL's own
         return "no PEM file of this kind"
     return error.strerror or str(error)
+
+
+def _check_own(listen: str) -> None:
+    try:
+        with socket.socket() as probe:
+            probe.bind((str(IPv4Address(listen)), 0))
+    except (ValueError, OSError):
+        raise FedmoteError(
+            f"--listen {listen!r} is no IPv4 address of this machine: "
+            f"use {_EVERYWHERE} for all that it has, {LOOPBACK} where nobody else is to come in"
+        ) from None
 
 
 def _free_port() -> int:

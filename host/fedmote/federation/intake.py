@@ -16,11 +16,6 @@ class Intake:
         """Ask the store again: somebody else may have written."""
         self._begun.clear()
 
-    def drop(self) -> None:
-        """Forget all of it, on disk too."""
-        self._store.drop_partials()
-        self.forget()
-
     def gather(self, device: str, chunk: Any) -> bytes | None:
         """Keep a piece (a mote.wire.Chunk) and return the body where it was the last one missing."""
         if chunk.count > 1:
