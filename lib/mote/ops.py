@@ -9,11 +9,12 @@ from struct import unpack_from
 from .kernels.plain.arithmetic import int32_at
 
 DENSE, SOFTMAX, CONV, DEPTHWISE, AVERAGE_POOL, MAX_POOL, MEAN = 1, 2, 3, 4, 5, 6, 7
-ADD, MUL, LOOKUP, MOVE, FILL, GATHER, DEQUANTIZE = 8, 9, 10, 11, 12, 13, 14
+ADD, MUL, LOOKUP, MOVE, FILL, GATHER, DEQUANTIZE, PRODUCTS, TAPS = 8, 9, 10, 11, 12, 13, 14, 15, 16
 
 _LONGEST_SOFTMAX = 4096  # so many powers stay within an int32
 _LONGEST_SUM = 32768  # so many products of two bytes stay within an int32
 _FARTHEST_SHIFT = 62
+_WINDOWS = (0, 2, 4, 8, 16)
 _INFINITE_SCALE = 0x7A000000  # 2^117 as float32 bits
 
 
@@ -85,6 +86,10 @@ def _for_softmax(op, model, origin):
 def _for_conv(op, model, origin):
     x, weights, y = op.tensors[0], op.tensors[1], op.tensors[5]
     return model.form, four(x.shape), four(weights.shape), four(y.shape), origin
+
+
+def _for_products(op, model, origin):
+    return four(op.tensors[0].shape), four(op.tensors[5].shape), origin
 
 
 def _for_pool(op, model, origin):
@@ -165,6 +170,45 @@ def _check_depthwise(tensors, parameters):
         and weights[1] * weights[2] <= _LONGEST_SUM
         and _constants_fit(tensors, y[3])
     )
+
+
+def _check_products(tensors, parameters):
+    x, weights, y = (four(tensors[n].shape) for n in (0, 1, 5))
+    quads, columns = (y[3] + 3) // 4, parameters[10] * parameters[11] * x[3]
+    return weights == (1, quads, columns, 4) and _quads_fit(tensors, parameters, 4 * quads, columns)
+
+
+def _check_taps(tensors, parameters):
+    x, weights, y = (four(tensors[n].shape) for n in (0, 1, 5))
+    columns = parameters[10] * parameters[11]
+    return (
+        weights == (1, 1, y[3], columns)
+        and y[3] % x[3] == 0
+        and _quads_fit(tensors, parameters, y[3], columns)
+    )
+
+
+def _quads_fit(tensors, parameters, outputs, columns):
+    """Tell whether a PRODUCTS or TAPS op has sound parameters, and constants for so many outputs.
+
+    Every window touches x, and no distance within it exceeds 16 bits: native kernels count on both.
+    """
+    stride_h, stride_w, dilation_h, dilation_w, top, left, height, width, window = parameters[4:]
+    x, y = four(tensors[0].shape), four(tensors[5].shape)
+    return (
+        _window_fits(tensors, parameters[:10])
+        and columns <= _LONGEST_SUM
+        and _touches(x[1], y[1], height, stride_h, dilation_h, top)
+        and _touches(x[2], y[2], width, stride_w, dilation_w, left)
+        and window in _WINDOWS
+        and _constants_fit(tensors, outputs)
+    )
+
+
+def _touches(size, count, taps, stride, dilation, before):
+    """Tell whether each of ``count`` windows begins before the end of ``size`` pixels and ends in them."""
+    reach = (taps - 1) * dilation
+    return before <= reach < 65536 and (count - 1) * stride - before < size
 
 
 def _window_fits(tensors, parameters):
@@ -295,4 +339,6 @@ OPS = {
     FILL: ("fill", 1, 1, _check_fill, _none),
     GATHER: ("gather", 3, 1, _check_gather, _none),
     DEQUANTIZE: ("dequantize", 2, 0, _check_dequantize, _for_dequantize),
+    PRODUCTS: ("products", 6, 13, _check_products, _for_products),
+    TAPS: ("taps", 6, 13, _check_taps, _for_products),
 }

@@ -3,7 +3,7 @@ buffer, for models that are larger than the heap."""
 
 from array import array
 
-from .ops import DEPTHWISE
+from .ops import DEPTHWISE, PRODUCTS, TAPS
 
 BLOCK_BYTES = 4096
 
@@ -13,12 +13,14 @@ def rows_of_block(op):
     many as fit BLOCK_BYTES and divide the outputs."""
     outputs = op.tensors[2].size // 4
     row = op.tensors[1].size // outputs
-    if op.code == DEPTHWISE:  # its channels lie interleaved
+    if op.code in (DEPTHWISE, TAPS):  # an output reads its own part of x: kernels do not look for that
         return outputs, row
-    rows = max(1, min(outputs, BLOCK_BYTES // row))
-    while outputs % rows:
-        rows -= 1
-    return rows, row
+    together = 4 if op.code == PRODUCTS else 1  # rows that lie interleaved
+    units = outputs // together
+    chosen = max(1, min(units, BLOCK_BYTES // (together * row)))
+    while units % chosen:
+        chosen -= 1
+    return together * chosen, row
 
 
 def buffers_for(ops):

@@ -238,8 +238,8 @@ def _quantise(model, layer, largest, x_scale, x_zero_point):
         y_bits, zero_point, low = quantise.bits_of(largest / 127), 0, -128
     multiplier, shift = quantise.multiplier_of(x_scale, w_bits, y_bits)
     x_float, w_float = _float_of(x_scale), _float_of(w_bits)
-    base = x_zero_point + 128 * model.form
     flip = 128 if model.form else 0
+    base = x_zero_point + flip
     target = layer.weights.data
     position = 0
     for row in range(rows):

@@ -13,7 +13,7 @@ def build(layers, form=0, seed=1, input_scale=1 / 32, ranges=None, softmax=True,
 
     The first ``frozen`` layers are not trainable.
     """
-    random = Random(seed)
+    random, flip = Random(seed), 128 if form else 0
     tensors, ops, trainables, data, streamable = [], [], [], bytearray(), bytearray()
     arena = 0
 
@@ -41,11 +41,10 @@ def build(layers, form=0, seed=1, input_scale=1 / 32, ranges=None, softmax=True,
         weights = [random.below(255) - 127 for _ in range(rows * columns)]
         bias = [random.below(2001) - 1000 for _ in range(rows)]
         folded = [
-            bias[r] - (x_zero + 128 * form) * sum(weights[r * columns : (r + 1) * columns])
-            for r in range(rows)
+            bias[r] - (x_zero + flip) * sum(weights[r * columns : (r + 1) * columns]) for r in range(rows)
         ]
         multiplier, shift = multiplier_of(bits_of(x_scale), bits_of(w_scale), bits_of(y_scale))
-        w = constant(bytes(v + 128 * form & 255 for v in weights), 0, (rows, columns), w_scale)
+        w = constant(bytes(v + flip & 255 for v in weights), 0, (rows, columns), w_scale)
         b = constant(struct.pack("<%di" % rows, *folded), 1, (rows,))
         m = constant(struct.pack("<%di" % rows, *[multiplier] * rows), 1, (rows,))
         s = constant(struct.pack("<%di" % rows, *[shift] * rows), 1, (rows,))

@@ -119,11 +119,10 @@ def _compare_dense(x, weights, bias, multiplier, shift, zero_point):
     expected = None
     for name, kernel in [("plain", kernels.choose("plain"))] + _kernels():
         for form in kernel.WEIGHT_FORMS:
-            stored = memoryview(bytes(weight + 128 * form & 255 for weight in weights))
+            flip = 128 if form else 0
+            stored = memoryview(bytes(weight + flip & 255 for weight in weights))
             columns = len(x)
-            folded = [
-                bias[r] - 128 * form * sum(weights[r * columns : (r + 1) * columns]) for r in range(rows)
-            ]
+            folded = [bias[r] - flip * sum(weights[r * columns : (r + 1) * columns]) for r in range(rows)]
             folded = memoryview(pack("<%di" % rows, *folded))
             y = memoryview(array("b", bytes(rows)))
             x_view = memoryview(array("b", x))

@@ -91,6 +91,8 @@ def test_blocks_of_streamed_weights_give_the_whole():
         for op in (_dense(random, outputs=outputs), _conv(random, outputs=outputs)):
             for _, kernel in _kernels():
                 for form in kernel.WEIGHT_FORMS:
+                    if form == 2:
+                        continue  # has blocks of its own, below
                     name, views, parameters, shapes = op(form)
                     whole = _output(kernel, op(form))
                     y = _canvas(views[-1])
@@ -107,6 +109,29 @@ def test_blocks_of_streamed_weights_give_the_whole():
                     assert whole == list(y), (kernel.NAME, name)
 
 
+def test_blocks_of_quads_give_the_whole():
+    random = small_network.Random(9)
+    done = 0
+    while done < 20:
+        blocks, quads = 1 + random.below(3), 1 + random.below(2)
+        outputs = 4 * blocks * quads - random.below(4)
+        name, views, parameters, shapes = _conv(random, weight=127, outputs=outputs)(2)
+        if name != "products":
+            continue
+        done += 1
+        for _, kernel in _kernels():
+            if 2 not in kernel.WEIGHT_FORMS:
+                continue
+            whole = _output(kernel, (name, views, parameters, shapes))
+            y = _canvas(views[-1])
+            sizes = [len(view) // blocks for view in views[1:5]]
+            for block in range(blocks):
+                parts = [view[size * block : size * (block + 1)] for size, view in zip(sizes, views[1:5])]
+                origin = array("H", [4 * quads * block])
+                getattr(kernel, name)(views[0], *parts, y, *parameters, *shapes[:-1], origin)()
+            assert whole == list(y), kernel.NAME
+
+
 def test_ops_allocate_nothing():
     if not hasattr(gc, "mem_alloc"):
         return  # only MicroPython tells
@@ -117,8 +142,8 @@ def test_ops_allocate_nothing():
             continue  # products are no small integers there
         for make in _OPS:
             random = small_network.Random(4)
-            for _ in range(4):
-                op, views, parameters, shapes = make(random)(1)
+            for number in range(4):
+                op, views, parameters, shapes = make(random)(kernel.WEIGHT_FORMS[number % 2])
                 run = getattr(kernel, op)(*views[:-1], _canvas(views[-1]), *parameters, *shapes)
                 run()
                 gc.collect()
@@ -204,8 +229,11 @@ def _dense(random, x=None, weight=None, outputs=None):
     op = _convolution(random, "conv", shapes, (1, 1, 1, 1, 0, 0), x, weight, zero_x=0)
 
     def dense(form):
-        _, views, parameters, shapes = op(form)
-        views = views[:5] + (len(views[0]) // columns * outputs,)
+        name, views, parameters, shapes = op(form)
+        rows = len(views[0]) // columns
+        views = views[:5] + (rows * outputs,)
+        if name == "products":
+            return name, views, parameters, ((1, 1, rows, columns), (1, 1, rows, outputs), shapes[-1])
         return "dense", views, parameters[1:4], (form, outputs, shapes[-1])
 
     return dense
@@ -242,11 +270,14 @@ def _convolution(random, name, shapes, strides, x=None, weight=None, zero_x=None
     count = x_shape[1] * x_shape[2] * x_shape[3]
     values = _signed(random.int8s(count) if x is None else [x] * count)
     count = columns * outputs
-    weights = random.int8s(count) if weight is None else [weight] * count
+    weights = array("b", random.int8s(count) if weight is None else [weight] * count)
+    if random.below(2):  # weight form 2 is for those without -128
+        for k in range(count):
+            weights[k] = max(weights[k], -127)
     if name == "conv":
-        totals = [sum(weights[n * columns : (n + 1) * columns]) for n in range(outputs)]
+        rows = [weights[n * columns : (n + 1) * columns] for n in range(outputs)]
     else:
-        totals = [sum(weights[n::outputs]) for n in range(outputs)]
+        rows = [array("b", [weights[k] for k in range(n, count, outputs)]) for n in range(outputs)]
     zero_x = random.below(256) - 128 if zero_x is None else zero_x
     reach = _between(random, 4, 24)
     bias = [random.below(1 << reach) - (1 << reach - 1) for _ in range(outputs)]
@@ -255,15 +286,54 @@ def _convolution(random, name, shapes, strides, x=None, weight=None, zero_x=None
     shifts = [_between(random, -15, highest) if random.below(9) else -31 for _ in range(outputs)]
     low, high = _limits(random)
     parameters = (zero_x, random.below(256) - 128, low, high) + strides
+    size, origin = y_shape[1] * y_shape[2] * outputs, array("H", [0])
 
     def op(form):
-        stored = memoryview(bytes(value + 128 * form & 255 for value in weights))
-        folded = [bias[n] - (zero_x + 128 * form) * totals[n] for n in range(outputs)]
+        flip = 128 if form else 0
+        stored = memoryview(bytes(value + flip & 255 for value in weights))
+        folded = [bias[n] - (zero_x + flip) * sum(rows[n]) for n in range(outputs)]
         views = (values, stored, _int32s(folded), _int32s(multipliers), _int32s(shifts))
-        size = y_shape[1] * y_shape[2] * outputs
-        return name, views + (size,), parameters, (form,) + shapes + (array("H", [0]),)
+        return name, views + (size,), parameters, (form,) + shapes + (origin,)
 
-    return op
+    def second(form):
+        kernel = weights_shape[1:3]
+        if form != 2 or min(weights) < -127 or not _in_reach(parameters + kernel, x_shape, y_shape):
+            return op(form)
+        missing = -outputs % 4 if name == "conv" else 0
+        folded = [bias[n] - zero_x * sum(rows[n]) for n in range(outputs)]
+        constants = [
+            _int32s(given + [beyond] * missing)
+            for given, beyond in ((folded, 0), (multipliers, 1 << 30), (shifts, 0))
+        ]
+        if name == "conv":
+            stored = bytearray(b"\x80" * (columns * (outputs + missing)))
+            for n in range(outputs):
+                for k in range(columns):
+                    stored[(n & ~3) * columns + 4 * k + (n & 3)] = rows[n][k] + 128
+        else:
+            stored = b"".join(bytes(row) for row in rows)
+        views = (values, memoryview(stored)) + tuple(constants) + (size,)
+        wide = parameters + kernel + (_lane_window(rows),)
+        return ("products" if name == "conv" else "taps"), views, wide, (x_shape, y_shape, origin)
+
+    return second
+
+
+def _in_reach(parameters, x_shape, y_shape):
+    """Tell whether every window touches the image, as those of weight form 2 do."""
+    stride_h, stride_w, dilation_h, dilation_w, top, left, kernel_h, kernel_w = parameters[4:]
+    return (
+        top <= (kernel_h - 1) * dilation_h
+        and left <= (kernel_w - 1) * dilation_w
+        and (y_shape[1] - 1) * stride_h - top < x_shape[1]
+        and (y_shape[2] - 1) * stride_w - left < x_shape[2]
+    )
+
+
+def _lane_window(rows):
+    """Return how many products fit 16 bits for certain, by the largest weight alone."""
+    largest = max(abs(value) for row in rows for value in row)
+    return [steps for steps in (2, 4, 8, 16) if steps == 2 or 128 * steps * largest < 32768][-1]
 
 
 def _softmax(random):

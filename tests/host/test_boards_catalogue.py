@@ -73,6 +73,7 @@ def test_only_micropython_is_promised_native_code():
         for name, runtime in board.runtimes.items():
             assert runtime.kernels[-1] == "plain"
             assert ("viper" in runtime.kernels) == (name == "micropython")
+            assert ("armv6m" in runtime.kernels) == (name == "micropython" and board.arch == "armv6m")
 
 
 def test_measured_heaps_are_the_measured_ones():
@@ -155,7 +156,7 @@ def test_a_wrong_value_is_reported_with_line_value_and_what_is_right(fails):
         ", line 5: board pico: cores = 'two' must be a whole number, at least 0"
     )
     assert fails('"plain"]', '"fast"]').startswith(
-        ", line 15: board pico: micropython.kernels = ['viper', 'fast'] must be a list of viper, ulab"
+        ", line 15: board pico: micropython.kernels = ['viper', 'fast'] must be a list of armv6m, viper"
     )
     assert ", line 12: board pico: flash.family = -1" in fails("family = 1", "family = -1")
     assert ", line 3: board pico: chip = 'rp2041' must be one of rp2040" in fails("rp2040", "rp2041")

@@ -87,7 +87,7 @@ def assert_tflm_gives_the_same(network: Network, mote: bytes) -> None:
         assert list(board.output) == oracle.run(given).outputs[0].reshape(-1).tolist()
 
 
-@pytest.mark.parametrize("kernel", ["plain", "viper"])
+@pytest.mark.parametrize("kernel", ["plain", "viper", "armv6m"])
 def test_dense_networks_of_our_own(kernel: str) -> None:
     mote = trained(kernel)
     network = export.dense_network(mote)
@@ -124,7 +124,7 @@ def test_an_imported_network_that_has_learned_nothing_is_the_original() -> None:
 
 
 @pytest.mark.parametrize("trainable", [1, 2])
-@pytest.mark.parametrize("kernel", ["plain", "viper"])
+@pytest.mark.parametrize("kernel", ["plain", "viper", "armv6m"])
 def test_trained_layers_go_back_into_the_original(kernel: str, trainable: int) -> None:
     original = imported()
     mote = learned(compile_network(original, kernel, trainable=trainable).mote)

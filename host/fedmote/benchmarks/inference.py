@@ -133,18 +133,25 @@ def run(folder: Path | None, seed: int, progress: Callable[[int, int], None]) ->
     progress: called with (models done, models in all). Raises FedmoteError where there is none.
     """
     start = perf_counter()
-    named = folder or (Path(os.environ[FOLDER_VARIABLE]) if FOLDER_VARIABLE in os.environ else None)
-    if named is None:
-        raise FedmoteError(f"name a folder of .tflite files: --models FOLDER, or {FOLDER_VARIABLE}")
-    paths = sorted(named.glob("*.tflite"))
-    if not paths:
-        raise FedmoteError(f"{named} has no .tflite files")
+    paths = models_in(folder)
     kernels = [kernel for kernel in _REPEATS if kernel != "ulab" or _has_ulab()]
     models = []
     for done, path in enumerate(paths):
         progress(done, len(paths))
         models.append(_measure(path, kernels, seed))
     return Inference(tuple(models), round(perf_counter() - start, 1))
+
+
+def models_in(folder: Path | None) -> list[Path]:
+    """Return the .tflite files of a folder, of the one that FEDMOTE_MODELS_DIR names where it is None. Raises
+    FedmoteError where there are none."""
+    named = folder or (Path(os.environ[FOLDER_VARIABLE]) if FOLDER_VARIABLE in os.environ else None)
+    if named is None:
+        raise FedmoteError(f"name a folder of .tflite files: --models FOLDER, or {FOLDER_VARIABLE}")
+    paths = sorted(named.glob("*.tflite"))
+    if not paths:
+        raise FedmoteError(f"{named} has no .tflite files")
+    return paths
 
 
 def _measure(path: Path, kernels: list[str], seed: int) -> Measured:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from fedmote import assets
 from fedmote.errors import FedmoteError
+from mote.kernels import KERNELS
 
 RUNTIMES = ("micropython", "circuitpython")
 # What each way of flashing needs beyond its name: keys of the table flash, keys of every runtime.
@@ -84,7 +85,7 @@ class Runtime:
     kernels: tuple[str, ...] = field(
         metadata=_key(
             "kernels in order of preference; the first that the interpreter offers is used",
-            _list_of("viper", "ulab", "plain"),
+            _list_of(*KERNELS),
         )
     )
     offset: int | None = field(metadata=_key("where in flash esptool writes the image", _COUNT), default=None)

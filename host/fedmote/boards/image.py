@@ -1,6 +1,7 @@
 """Which program files a board's file system holds, as its interpreter runs them. It does not talk to a
 board."""
 
+import ast
 import importlib.util
 import os
 import platform
@@ -12,8 +13,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from fedmote import assets
+from fedmote.boards import catalogue
 from fedmote.boards.catalogue import RUNTIMES, Board
 from fedmote.errors import FedmoteError
+from fedmote.kernels import GENERATORS
+from mote.kernels import KERNELS
 
 #: what lib/mote needs from elsewhere: package -> modules that no board imports
 LIBRARIES = {
@@ -22,10 +26,11 @@ LIBRARIES = {
     "chumicro_timing": ("testing.py", "waits.py"),
 }
 
-#: what an interpreter cannot run: CircuitPython has no native code, the boards' MicroPython images no ulab
+_KERNELS = "lib/mote/kernels/"
+#: modules for the other interpreter
 _UNUSED = {
-    "micropython": ("lib/mote/kernels/ulab", "lib/mote/sensors/on_circuitpython"),
-    "circuitpython": ("lib/mote/kernels/viper", "lib/mote/sensors/on_micropython"),
+    "micropython": "lib/mote/sensors/on_circuitpython",
+    "circuitpython": "lib/mote/sensors/on_micropython",
 }
 
 
@@ -33,7 +38,8 @@ def program(board: Board, runtime: str) -> dict[str, bytes]:
     """Return every program file of a board: its path on the board -> its content.
 
     MicroPython files are compiled for the board's processor, so that the board
-    need not; for a virtual board where ``native_arch`` allows it. No settings, model or recording
+    need not; for a virtual board where ``native_arch`` allows it. Of the kernels, only those of
+    ``bundled_kernels`` are there. No settings, model or recording
     is among them. Raises FedmoteError for a runtime that the board does not
     have, where a library is not installed, and where the compiler fails.
     """
@@ -42,7 +48,18 @@ def program(board: Board, runtime: str) -> dict[str, bytes]:
             f"{board.name} has no {runtime!r}, choose one of: {', '.join(board.runtimes)} (--runtime)"
         )
     arch = native_arch() if board.chip == "host" else board.arch
-    return dict(_files(runtime, arch if runtime == "micropython" else None))
+    kernels = bundled_kernels(board, runtime)
+    return dict(_files(runtime, arch if runtime == "micropython" else None, kernels))
+
+
+def bundled_kernels(board: Board, runtime: str) -> tuple[str, ...]:
+    """Return the kernels that a board gets: the best of its list, and what that one falls back on."""
+    kernels: list[str] = []
+    kernel: str | None = board.runtimes[runtime].kernels[0]
+    while kernel is not None:
+        kernels.append(kernel)
+        kernel = _fallback(kernel)
+    return tuple(kernels)
 
 
 def native_arch() -> str | None:
@@ -54,7 +71,7 @@ def native_arch() -> str | None:
 
 def write(folder: Path) -> None:
     """Put every program file of a virtual board into ``folder``. Raises as ``program``."""
-    for path, content in _files("micropython", native_arch()).items():
+    for path, content in program(catalogue.find("virtual"), "micropython").items():
         destination = folder / path
         destination.parent.mkdir(parents=True, exist_ok=True)
         destination.write_bytes(content)
@@ -84,7 +101,7 @@ def settings_text(settings: Mapping[str, str | int | float | bool]) -> str:
     lines = []
     for key, value in settings.items():
         if isinstance(value, str):
-            if '"' in value or "\\" in value or "\n" in value:
+            if any(character in value for character in '"\\\n\r'):
                 raise FedmoteError(  # which shows no value: it may be a password
                     f"{key}: quotes, backslashes and line ends cannot stand in settings.toml"
                 )
@@ -95,15 +112,26 @@ def settings_text(settings: Mapping[str, str | int | float | bool]) -> str:
     return "".join(lines)
 
 
+def _fallback(kernel: str) -> str | None:
+    """Return what a kernel's package names as its FALLBACK. It may run on its own processor alone."""
+    source = assets.library() / "kernels" / kernel / "__init__.py"
+    for statement in ast.parse(source.read_text(encoding="utf-8")).body:
+        match statement:
+            case ast.Assign([ast.Name("FALLBACK")], ast.Constant(value)):
+                return None if value is None else str(value)
+    raise FedmoteError(f"{source} names no FALLBACK: install fedmote again")
+
+
 @cache
-def _files(runtime: str, arch: str | None) -> dict[str, bytes]:
+def _files(runtime: str, arch: str | None, kernels: tuple[str, ...]) -> dict[str, bytes]:
     """Return path on the board -> content. What the interpreter starts by itself stays source."""
     starts = set((assets.path("firmware") / runtime).glob("*.py"))
+    unused = _UNUSED[runtime], *(f"{_KERNELS}{kernel}/" for kernel in KERNELS if kernel not in kernels)
     files, compiled = {}, {}
     for target, source in sources(runtime):
         name = target.as_posix()
         # A MicroPython of one's own, which virtual boards may run, may have everything.
-        if (arch is not None or runtime != "micropython") and name.startswith(_UNUSED[runtime]):
+        if (arch is not None or runtime != "micropython") and name.startswith(unused):
             continue
         if arch is None or source in starts or source.suffix != ".py":
             files[name] = source.read_bytes()
@@ -111,9 +139,19 @@ def _files(runtime: str, arch: str | None) -> dict[str, bytes]:
             compiled[name] = source
     if arch is not None:
         with TemporaryDirectory() as folder, ThreadPoolExecutor() as pool:
+            compiled |= _generated(Path(folder), kernels)
             compile_one = partial(_compiled, Path(folder), arch)
             files.update(pool.map(compile_one, compiled, compiled.values()))
     return files
+
+
+def _generated(folder: Path, kernels: tuple[str, ...]) -> dict[str, Path]:
+    """Write the machine code of native kernels as modules; return path on the board -> path here."""
+    written = {}
+    for kernel in set(kernels) & set(GENERATORS):
+        written[f"{_KERNELS}{kernel}/code.py"] = source = folder / f"{kernel}.py"
+        source.write_text(GENERATORS[kernel](), encoding="utf-8")
+    return written
 
 
 def _compiled(folder: Path, arch: str, name: str, source: Path) -> tuple[str, bytes]:

@@ -24,6 +24,7 @@ class Entry(NamedTuple):
 COMMANDS = {
     "demo": Entry("fedmote.cli.demo:main", "Watch virtual boards learn together; needs no hardware."),
     "flash": Entry("fedmote.cli.flash:main", "Put MicroPython or CircuitPython on a board."),
+    "build": Entry("fedmote.cli.build:main", "Compile a board's program into a folder, and see its size."),
     "deploy": Entry("fedmote.cli.deploy:main", "Put program, model and settings onto a board, and start it."),
     "monitor": Entry("fedmote.cli.monitor:main", "Watch boards live, over serial or MQTT."),
     "label": Entry("fedmote.cli.label:main", "Tell a board what its sensor sees, so that it learns."),

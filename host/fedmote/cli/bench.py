@@ -11,10 +11,11 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from fedmote.benchmarks import BENCHMARKS, FEDERATION_BENCHMARKS, MODEL_BENCHMARKS
+from fedmote.benchmarks import BENCHMARKS, EMULATED_BENCHMARKS, FEDERATION_BENCHMARKS, MODEL_BENCHMARKS
 from fedmote.errors import FedmoteError
 from fedmote.models.application import Application
 
+_OTHERS = (*MODEL_BENCHMARKS, *FEDERATION_BENCHMARKS)
 _MOST_DEVICES = 100_000
 _PIPED_COLUMNS = 120  # of a table that goes to a file or another program
 
@@ -23,7 +24,7 @@ def main(
     application: Annotated[
         str,
         typer.Argument(
-            help="A folder of models/, such as watch or digits; or inference, survival, throughput, intruder."
+            help="A folder of models/, such as watch or digits; or one of: " + ", ".join(_OTHERS) + "."
         ),
     ],
     benchmark: Annotated[
@@ -31,8 +32,15 @@ def main(
     ] = "learning",
     models: Annotated[
         Path | None,
-        typer.Option(help="For inference: a folder of .tflite files. (default: FEDMOTE_MODELS_DIR)"),
+        typer.Option(help="For inference, kernels: a folder of .tflite files. (default: FEDMOTE_MODELS_DIR)"),
     ] = None,
+    board: Annotated[
+        str | None, typer.Option(help="For inference --emulated: the board.", show_default=False)
+    ] = None,
+    emulated: Annotated[
+        bool,
+        typer.Option("--emulated", help="For inference: on an emulated board, see below.", metavar=""),
+    ] = False,
     seed: Annotated[
         int, typer.Option(help="Of initial weights, of the order of samples, of inputs.", min=0)
     ] = 1,
@@ -61,6 +69,14 @@ def main(
     inference times .tflite models under MicroPython, with TensorFlow Lite Micro in the same run, and
     demands equal bytes, no larger arena, and no heap taken by a call.
 
+    With --board rpi_pico --emulated they run on an emulated Pico under the official MicroPython image in the
+    folder FEDMOTE_UF2_DIR, where node and rp2040js are, too: cycles by SysTick, heap by gc. It demands equal
+    bytes and the times of docs/kernels.md.
+
+    kernels counts the cycles of native kernels on emulated processors, for layers and, where a folder is
+    named, for models, beside CMSIS-NN's. It demands equal bytes, the bars of docs/kernels.md, and no more
+    than 3% above the cycles that were pinned.
+
     survival runs a federation through a network that cuts, delays, repeats and swaps, while its aggregator,
     its broker and its boards are killed at random, and demands that no update is lost or counted twice, and
     the same model, bit for bit, as without all that.
@@ -76,6 +92,8 @@ def main(
       fedmote bench watch
       fedmote bench digits --json | jq .accuracy.federated.mean
       fedmote bench inference --models my_models --json
+      fedmote bench inference --board rpi_pico --emulated
+      fedmote bench kernels --json | jq '.layers[] | {name, per_mac}'
       fedmote bench survival --boards 6 --kills 20 --rounds 2
       fedmote bench throughput --devices 1000 --json
       fedmote bench intruder --messages 100000
@@ -90,12 +108,18 @@ def main(
         "messages": messages,
     }
     options = {name: value for name, value in given.items() if value is not None}
+    if (board or emulated) and not (board and emulated and application in EMULATED_BENCHMARKS):
+        names = ", ".join(EMULATED_BENCHMARKS)
+        raise FedmoteError(f"--board and --emulated go together, for {names}: --board rpi_pico --emulated")
     if application in FEDERATION_BENCHMARKS:
         logging.getLogger("fedmote").setLevel(min(logging.INFO, logging.getLogger().level))
         title = application
         run = _federation_benchmark(application, options)
     elif options:
         raise FedmoteError(f"--{next(iter(options))} is not for {application}")
+    elif board:
+        title = f"{application} on {board}"
+        run = partial(EMULATED_BENCHMARKS[application], board, models)
     elif application in MODEL_BENCHMARKS:
         title, run = application, partial(MODEL_BENCHMARKS[application], models)
     else:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedmote.errors import FedmoteError
-from fedmote.models import lowering, planner, tflite, writer
+from fedmote.models import lowering, planner, quads, tflite, writer
 from fedmote.models.graph import Code, Graph, Op, Tensor
 from fedmote.models.loading import load
 from fedmote.models.lowering.step import LARGEST_BYTES
@@ -23,7 +23,7 @@ from mote import quantise
 from mote.streaming import rows_of_block
 
 #: kernel -> weight form that it wants
-FORMS = {"plain": 0, "ulab": 0, "viper": 1, "reference": 0}
+FORMS = {"plain": 0, "ulab": 0, "viper": 1, "armv6m": quads.FORM, "reference": 0}
 
 _BIAS_LIMIT = 0x3FFFFFFF
 
@@ -269,6 +269,8 @@ def compile_network(
     assert graph.input is not None and graph.output is not None
     if labels and len(labels) != graph.output.count:
         raise FedmoteError(f"{len(labels)} labels for the {graph.output.count} values of the output")
+    if graph.form == quads.FORM:
+        quads.rewrite(graph)
     plan = planner.plan(graph)
     if plan.arena_bytes > LARGEST_BYTES:
         raise FedmoteError(f"the arena takes {plan.arena_bytes} bytes, boards take at most {LARGEST_BYTES}")

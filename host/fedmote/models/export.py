@@ -14,7 +14,7 @@ from fedmote.models.loading import load
 from fedmote.models.lowering.arithmetic import activation_range
 from fedmote.models.tflite import Network, Operator, OptionValue, Quantisation, Subgraph, Tensor
 
-_KERNELS = {0: "plain", 1: "viper"}  # weight form -> a kernel that wants it
+_KERNELS = {0: "plain", 1: "viper", 2: "armv6m"}  # weight form -> a kernel that wants it
 _ACTIVATIONS = ("RELU", "NONE", "RELU6", "RELU_N1_TO_1")
 _FULLY_CONNECTED_VERSIONS = {False: 4, True: 5}  # whether there is a scale per output -> version
 _SOFTMAX_VERSION = 2

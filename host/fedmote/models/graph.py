@@ -31,6 +31,8 @@ class Code(IntEnum):
     FILL = 12
     GATHER = 13
     DEQUANTIZE = 14
+    PRODUCTS = 15
+    TAPS = 16
 
 
 class Kind(IntEnum):
@@ -47,7 +49,7 @@ ITEM_BYTES = {Kind.INT8: 1, Kind.INT32: 4, Kind.FLOAT32: 4, Kind.UINT8: 1}
 #: each byte of y depends only on the bytes at the same position of the inputs, so that y may take the place
 #: of an input that is not broadcast
 ELEMENTWISE = {Code.ADD, Code.MUL, Code.LOOKUP}
-WEIGHTED = {Code.DENSE, Code.CONV, Code.DEPTHWISE}
+WEIGHTED = {Code.DENSE, Code.CONV, Code.DEPTHWISE, Code.PRODUCTS, Code.TAPS}
 
 WEIGHTS, BIAS = 0, 1  # roles of trainable tensors
 _LARGEST_DIMENSION = 0xFFFF
@@ -131,7 +133,7 @@ class Trainable:
 
 @dataclass(eq=False)
 class Graph:
-    """A network under construction. form: of the weights, 0 signed, 1 offset by 128."""
+    """A network under construction. form: of the weights, as numbered in the file."""
 
     form: int
     tensors: list[Tensor] = field(default_factory=list)
@@ -140,6 +142,11 @@ class Graph:
     trainables: list[Trainable] = field(default_factory=list)
     input: Tensor | None = None
     output: Tensor | None = None
+
+    @property
+    def offset(self) -> int:
+        """What is added to the weights of DENSE, CONV and DEPTHWISE, and to their inputs."""
+        return 128 if self.form else 0
 
     @property
     def streamable(self) -> dict[Tensor, Op]:
@@ -204,6 +211,11 @@ class Graph:
         op = Op(code, tuple(inputs), output, tuple(int(value) for value in parameters), operator, macs)
         self.ops.append(op)
         return op
+
+    def remove(self, tensors: Sequence[Tensor]) -> None:
+        """Drop constants that no op uses any more."""
+        gone = set(tensors)
+        self.tensors = [tensor for tensor in self.tensors if tensor not in gone]
 
     def train(self, op: Op) -> None:
         """Make a DENSE op's weights and bias trainable."""

@@ -23,7 +23,7 @@ class _Idle:
     """A kernel of which every function gives an op that does nothing."""
 
     NAME = "idle"
-    WEIGHT_FORMS = (0, 1)
+    WEIGHT_FORMS = (0, 1, 2)
     LOOKS_ONCE = False
 
     def __getattr__(self, name: str) -> Callable[..., Callable[[], None]]:

@@ -7,11 +7,13 @@ the file (weights, int32 constants) plain bytes. A kernel tells in WEIGHT_FORMS 
 docs/mote-format.md it takes. The float functions are the steps of training.
 
 Functions lie in families, one module each, so that a board loads only what its network needs. What a kernel
-does not have, it takes from ``plain``.
+does not have, it takes from the kernel that its FALLBACK names, and so on; ``plain`` has everything and no
+FALLBACK. A package whose interpreter or processor cannot run it raises ImportError, SyntaxError or ValueError
+(.mpy of another architecture) when it is imported.
 """
 
 #: every kernel, the fastest first, as packages of this one
-KERNELS = ("viper", "ulab", "plain")
+KERNELS = ("armv6m", "viper", "ulab", "plain")
 
 #: function -> the family, a module of a kernel's package, that it lies in
 FAMILIES = {
@@ -19,6 +21,8 @@ FAMILIES = {
     "softmax": "dense",
     "conv": "conv",
     "depthwise": "conv",
+    "products": "products",
+    "taps": "taps",
     "average_pool": "pool",
     "max_pool": "pool",
     "mean": "pool",
@@ -43,17 +47,19 @@ class Kernel:
         self.NAME = package.NAME
         self.WEIGHT_FORMS = package.WEIGHT_FORMS
         self.LOOKS_ONCE = package.LOOKS_ONCE
-        self._families = package.FAMILIES
+        self._packages = [package]
+        while package.FALLBACK:
+            package = _load(package.FALLBACK)
+            self._packages.append(package)
 
     def __getattr__(self, name):
-        if name not in FAMILIES:
-            raise AttributeError(name)
-        family = FAMILIES[name]
-        if family in self._families:
-            function = getattr(_load(self.NAME, family), name, None)
-            if function:
-                return function
-        return getattr(_load("plain", family), name)
+        family = FAMILIES.get(name)
+        for package in self._packages if family else ():
+            if family in package.FAMILIES:
+                function = getattr(_load(package.NAME, family), name, None)
+                if function:
+                    return function
+        raise AttributeError(name)
 
 
 def choose(name=None, form=None):
@@ -67,7 +73,7 @@ def choose(name=None, form=None):
     for candidate in (name,) if name else KERNELS:
         try:
             kernel = Kernel(_load(candidate))
-        except (ImportError, SyntaxError):  # no ulab; no native code for this interpreter
+        except (ImportError, SyntaxError, ValueError):  # no ulab; no native code, or that of others
             continue
         if form is None or form in kernel.WEIGHT_FORMS:
             return kernel

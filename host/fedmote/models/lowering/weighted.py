@@ -72,14 +72,14 @@ def weight_constants(
     """
     last = weights.ndim == 4 and weights.shape[-1] == len(bias) and weights.shape[0] == 1
     axes = (0, 1, 2) if last else tuple(range(1, weights.ndim))
-    base = x.zero_point + 128 * graph.form
+    base = x.zero_point + graph.offset
     folded = bias.astype(np.int64) - base * weights.sum(axes, dtype=np.int64)
     if np.abs(folded).max() > _INT32:
         raise ValueError("a bias with the zero point folded in exceeds 32 bits")
     factors = [factor_of(x.scale, float(scale), y.scale) for scale in scales]
     multipliers, shifts = np.broadcast_to(np.array(factors, np.int32), (len(bias), 2)).T
     return [
-        graph.constant(weights.view(np.uint8) ^ np.uint8(128 if graph.form else 0), Kind.INT8, scales),
+        graph.constant(weights.view(np.uint8) ^ np.uint8(graph.offset), Kind.INT8, scales),
         graph.constant(folded.astype("<i4"), Kind.INT32),
         graph.constant(multipliers.astype("<i4"), Kind.INT32),
         graph.constant(shifts.astype("<i4"), Kind.INT32),

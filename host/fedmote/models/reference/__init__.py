@@ -10,14 +10,15 @@ from fedmote.models.reference.elementwise import add, dequantize, lookup, mul
 from fedmote.models.reference.layers import dense, softmax
 from fedmote.models.reference.moves import fill, gather, move
 from fedmote.models.reference.pools import average_pool, max_pool, mean
+from fedmote.models.reference.quads import products, taps
 from fedmote.models.reference.training import affine, affine_backward, descend
 
 __all__ = [
     "LOOKS_ONCE", "NAME", "WEIGHT_FORMS", "add", "affine", "affine_backward", "average_pool", "conv", "dense",
     "depthwise", "dequantize", "descend", "fill", "gather", "lookup", "max_pool", "mean", "move", "mul",
-    "softmax",
+    "products", "softmax", "taps",
 ]  # fmt: skip
 
 NAME = "reference"
-WEIGHT_FORMS = (0, 1)
+WEIGHT_FORMS = (0, 1, 2)
 LOOKS_ONCE = True

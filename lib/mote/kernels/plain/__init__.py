@@ -1,6 +1,7 @@
 """The kernel in plain Python: runs everywhere, and is the text that the fast ones are compared with."""
 
 NAME = "plain"
-WEIGHT_FORMS = (0, 1)
-FAMILIES = ("dense", "conv", "pool", "elementwise", "move", "training")
+WEIGHT_FORMS = (0, 1, 2)
+FAMILIES = ("dense", "conv", "products", "taps", "pool", "elementwise", "move", "training")
 LOOKS_ONCE = False
+FALLBACK = None

@@ -8,3 +8,4 @@ WEIGHT_FORMS = (0,)
 FAMILIES = ("dense", "conv", "pool", "elementwise", "move", "training")
 #: constants are looked at when an op is bound, so a block of streamed weights is bound anew
 LOOKS_ONCE = True
+FALLBACK = "plain"

@@ -3,9 +3,10 @@
 import micropython
 
 NAME = "viper"
-WEIGHT_FORMS = (1,)
+WEIGHT_FORMS = (1, 2)
 FAMILIES = ("dense", "conv", "pool", "elementwise", "move", "training")
 LOOKS_ONCE = False
+FALLBACK = "plain"
 
 
 @micropython.viper

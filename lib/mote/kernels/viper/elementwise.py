@@ -4,7 +4,7 @@ from array import array
 
 import micropython
 
-from .arithmetic import buffer_of, requantised
+from .arithmetic import requantised
 from .loops import merged
 
 
@@ -34,44 +34,41 @@ def mul(
 def _combined(a, b, y, loops, of_a, of_b, multiplier, shift, zero_y, low, high):
     """Return run() for y = requantise(a combined with b). of_a, of_b: zero
     point, multiplier, shift and sign to add it, all but the first 0 to multiply."""
-    sums, chunk = buffer_of(1, len(y))
-    counts = [count for count, _, _ in loops]
-    a_layer, b_layer = (
-        (sums, array("i", (chunk, len(y), is_first, of[0] + 128, of[1]) + tuple(counts)), of[2], of[3])
-        + tuple(loop[step] for loop in loops)
-        for is_first, of, step in ((1, of_a, 1), (0, of_b, 2))
+    a_numbers, b_numbers = (
+        array("i", (is_first, zero + 128, factor, max(0, places), max(0, -places), abs(sign), sign < 0))
+        for is_first, (zero, factor, places, sign) in ((1, of_a), (0, of_b))
     )
+    for count, a_step, b_step in loops:
+        a_numbers.extend(array("i", (count, a_step)))
+        b_numbers.extend(array("i", (count, b_step)))
 
-    def add_up(start):
-        _combine(a, start, a_layer)
-        _combine(b, start, b_layer)
+    def add_up(start, count, sums):
+        _combine(a, start, count, sums, a_numbers)
+        _combine(b, start, count, sums, b_numbers)
 
-    return requantised(
-        add_up, sums, chunk, len(y), 1, array("i", [multiplier]), array("i", [shift]), y, zero_y, low, high
-    )
+    return requantised(add_up, len(y), multiplier, shift, y, zero_y, low, high)
 
 
 # sums = x, or sums + x rescaled, or sums * x
 @micropython.viper
-def _combine(x: ptr8, total: int, layer):
-    sums = ptr32(layer[0])
-    numbers = ptr32(layer[1])
-    shift = int(layer[2])
-    sign = int(layer[3])
-    s0 = int(layer[4])
-    s1 = int(layer[5])
-    s2 = int(layer[6])
-    s3 = int(layer[7])
-    left = numbers[1] - total
-    if left > numbers[0]:
-        left = numbers[0]
-    is_first = numbers[2]
-    zero = numbers[3]
-    factor_low = numbers[4] & 65535
-    factor_high = numbers[4] >> 16
-    n1 = numbers[6]
-    n2 = numbers[7]
-    n3 = numbers[8]
+def _combine(x: ptr8, total: int, left: int, sums: ptr32, numbers: ptr32):
+    is_first = numbers[0]
+    zero = numbers[1]
+    factor_low = numbers[2] & 65535
+    factor_high = numbers[2] >> 16
+    up = numbers[3]
+    down = numbers[4]
+    is_sum = numbers[5]
+    is_difference = numbers[6]
+    sign = 32768
+    sign = sign << 16
+    s0 = (numbers[8] ^ sign) - sign
+    s1 = (numbers[10] ^ sign) - sign
+    s2 = (numbers[12] ^ sign) - sign
+    s3 = (numbers[14] ^ sign) - sign
+    n1 = numbers[9]
+    n2 = numbers[11]
+    n3 = numbers[13]
     # where the first element stands in the loops
     k = total // n3
     m = total - k * n3
@@ -88,19 +85,19 @@ def _combine(x: ptr8, total: int, layer):
         left -= count
         while count:
             total = (x[0] ^ 128) - zero
-            if sign:
+            if is_sum:
                 # requantised from 20 bits to the left: (total * factor * 2^20 + 2^30) >> 31
-                if shift > 0:
-                    total = total << shift
+                total = total << up
                 total = ((total * factor_high) << 5) + ((total * factor_low + 1024) >> 11)
-                if shift < 0:
+                if down:
                     if total < 0:
                         total -= 1
-                    total = ((total >> (0 - shift - 1)) + 1) >> 1
-                total *= sign
+                    total = ((total >> (down - 1)) + 1) >> 1
+                if is_difference:
+                    total = 0 - total
             if is_first:
                 sums[0] = total
-            elif sign:
+            elif is_sum:
                 sums[0] = sums[0] + total
             else:
                 sums[0] = sums[0] * total

