@@ -1,4 +1,4 @@
-"""``fedmote bench kernels``: native kernels are exact, within their bars, and get no slower."""
+"""``fedmote bench kernels``: native kernels give the right bytes, within their bars, and get no slower."""
 
 import json
 from dataclasses import replace

@@ -59,19 +59,19 @@ def test_mean_of_a_whole_map_of_one_value_is_that_value(machine_code: bytes, val
 
 
 @pytest.mark.parametrize("sign", [1, -1])
-@pytest.mark.parametrize("seed", range(12))
-def test_sum_of_two_activations_is_exact(machine_code: bytes, seed: int, sign: int) -> None:
+@pytest.mark.parametrize("seed", range(4))
+def test_sum_of_any_two_values_is_exact(machine_code: bytes, seed: int, sign: int) -> None:
     rng = np.random.default_rng(seed)
     smaller, factor = rng.integers(1 << 30, 1 << 31, 2).tolist()
-    shift, zero_points = -int(rng.integers(0, 6)), rng.integers(-128, 128, 3).tolist()
+    shift, zero_points = -int(rng.integers(0, 3)), rng.integers(-128, 128, 3).tolist()
     pair = ((1 << 30, 0), (smaller, shift))[:: 1 if seed % 2 else -1]
-    height, width, channels = 9, 30, 30
-    steps = (0, width * channels, channels, 1)
+    steps = (0, 0, 256, 1)
     parameters = (
         *zero_points, *pair[0], *pair[1], factor, -int(rng.integers(17, 20)), sign, -128, 127, *steps, *steps,
-        (1, height, width, channels),
+        (1, 1, 256, 256),
     )  # fmt: skip
-    a, b = (values(rng, height * width * channels) for _ in range(2))
+    every = np.arange(-128, 128, dtype=np.int8)
+    a, b = (memoryview(array("b", side.tobytes())) for side in (np.repeat(every, 256), np.tile(every, 256)))
     native = StandIn("armv6m", machine_code, Core.cortex_m0plus())
     found, expected = (memoryview(array("b", bytes(len(a)))) for _ in range(2))
     native.add(a, b, found, *parameters)()

@@ -15,6 +15,7 @@ from fedmote.kernels.stand_in import StandIn
 from mote.kernels.plain.taps import taps as plain_taps
 
 _EDGE = 16
+_SCRATCH = 24576
 
 
 class Case(NamedTuple):
@@ -93,9 +94,16 @@ def check(machine_code: bytes, case: Case, seed: int = 0, cores: int = 1) -> Non
     native = StandIn("armv6m", machine_code, Core.cortex_m0plus())
     both = native.taps.__globals__["cores"]
     both.count = cores
-    both.begin = lambda function, words: function(words)  # the other core's part first: one core is here
-    both.finish = lambda: None
+    begun = []
+
+    def begin(function, words) -> None:
+        begun.append(words[1])  # from the scratch memory's begin to the other core's part
+        function(words)  # first: one core is here
+
+    both.begin, both.finish = begin, lambda: None
     found = results(native.taps, given)
+    assert all(0 < apart < _SCRATCH for apart in begun)
+    assert cores == 1 or case.out[0] == 1 or begun
     assert native.memory.cycles > 0, "the machine code was not called"
     assert found == results(plain_taps, given), case
 
