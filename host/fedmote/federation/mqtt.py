@@ -294,8 +294,6 @@ class Connection(asyncio.Protocol):
                 return self._identifier
 
     def _ping(self, interval_s: float) -> None:
-        if self._transport is None:
-            return
         self._keepalive = self._loop.call_later(interval_s, self._ping, interval_s)
         if self._paused:
             self._silent = 0
