@@ -5,7 +5,7 @@ from array import array
 
 import starter
 
-from mote import features, model, port, sensors, settings
+from mote import features, kernels, model, port, sensors, settings
 from mote.links import serial
 from mote.local import Local
 from mote.train import Learner
@@ -22,6 +22,8 @@ class Node:
 
     def __init__(self, config):
         self.device = config["DEVICE"]
+        if config.get("CORES", 1) > 1:
+            kernels.use_both_cores()
         self.model = model.load(config.get("MODEL", "model.mote"), config.get("KERNEL"))
         info = self.model.info["features"]
         self._sensor_name = config.get("SENSOR", "replay")

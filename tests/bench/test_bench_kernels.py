@@ -12,6 +12,7 @@ pytest.importorskip("unicorn", reason="the emulator unicorn is not installed")
 from fedmote.benchmarks import emulated, inference, kernels, layers
 from fedmote.cli import bench
 from fedmote.errors import FedmoteError
+from fedmote.kernels.board_code import stand_in, viper_beside
 from fedmote.models.graph import Code
 
 
@@ -25,7 +26,9 @@ def measured() -> kernels.Kernels:
 def test_layers_are_exact_and_within_their_bars_and_their_pinned_cycles(measured: kernels.Kernels) -> None:
     assert measured.missed() == []
     assert all(one.pinned for one in measured.measured)
-    assert {one.kernel for one in measured.measured} == set(kernels.TARGETS)
+    by_viper = [one.viper for one in measured.measured if kernels.TARGETS[one.kernel].viper]
+    assert all(one and one.pinned and one.cycles > one.macs for one in by_viper)
+    assert {one.kernel for one in measured.measured} == set(kernels.here())
     assert sum(one.bar is not None for one in measured.measured) == 5
 
 
@@ -50,6 +53,9 @@ def test_everything_that_is_worse_is_told(measured: kernels.Kernels) -> None:
         (replace(one, is_model=True, bar=one.ms - 0.1), "ms, the bar is"),
         (replace(one, steps=(replace(step, differing=3),)), "3 values differ"),
         (replace(one, steps=(replace(step, cycles=None),)), "no machine code for products"),
+        (replace(one, viper=replace(one, kernel="viper")), "only 1.0 times faster than viper"),
+        (replace(one, viper=replace(one, kernel="viper", bar=0.5)), "viper: "),
+        (replace(one, both=replace(one, is_model=True, bar=one.ms - 0.1)), "ms, the bar is"),
     ):
         assert any(said in sentence for sentence in worse.missed())
 
@@ -79,9 +85,10 @@ def test_json_has_every_figure_and_a_missed_bar_ends_with_1(
 )
 def test_any_layer_can_be_measured(layer: layers.Layer, macs: int) -> None:
     assert layer.macs == macs
-    mpy = kernels.machine_code("armv6m")
-    [step] = kernels.steps_of(layers.compiled(layer, 2, 5), "armv6m", mpy, [macs], 5)
-    assert step.differing == 0
+    for kernel, form in ((stand_in("armv6m"), 2), (viper_beside("armv6m"), 1)):
+        [step] = kernels.steps_of(layers.compiled(layer, form, 5), kernel, [macs], 5)
+        assert step.differing == 0
+        assert step.cycles
 
 
 def test_an_emulated_board_says_what_it_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

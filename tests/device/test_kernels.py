@@ -84,6 +84,10 @@ def test_training_steps_agree_within_float_rounding():
                 assert abs(a - b) < 1e-4, (name, rows, columns)
 
 
+def test_one_core_is_used_where_no_kernel_is_for_two():
+    assert kernels.use_both_cores() == 1
+
+
 def test_unknown_kernel_is_named_with_the_choices():
     assert "viper, ulab, plain" in text_of(ValueError, kernels.choose, "fast")
 

@@ -17,6 +17,8 @@ NAMES = (
     "esp32_generic esp32_s2 esp32_s3 esp32_s3_psram esp32_c3 esp32_c6 adafruit_feather_esp32s3 "
     "adafruit_qtpy_esp32s2 seeed_xiao_esp32s3_sense virtual"
 )
+#: processor -> the kernel in machine code for it
+_NATIVE = {"armv6m": "armv6m", "armv7emsp": "armv8m", "rv32imc": "rv32", "xtensawin": "xtensa"}
 KEYS = [
     *("name", "title", "chip", "arch", "cores", "fpu", "flash_bytes", "ram_bytes", "psram_bytes", "wireless"),
     *("sensors", "usb", "flash", "pins", "runtimes"),
@@ -73,7 +75,8 @@ def test_only_micropython_is_promised_native_code():
         for name, runtime in board.runtimes.items():
             assert runtime.kernels[-1] == "plain"
             assert ("viper" in runtime.kernels) == (name == "micropython")
-            assert ("armv6m" in runtime.kernels) == (name == "micropython" and board.arch == "armv6m")
+            native = [_NATIVE[board.arch]] if name == "micropython" and board.arch in _NATIVE else []
+            assert [kernel for kernel in runtime.kernels if kernel in _NATIVE.values()] == native
 
 
 def test_measured_heaps_are_the_measured_ones():
@@ -156,7 +159,7 @@ def test_a_wrong_value_is_reported_with_line_value_and_what_is_right(fails):
         ", line 5: board pico: cores = 'two' must be a whole number, at least 0"
     )
     assert fails('"plain"]', '"fast"]').startswith(
-        ", line 15: board pico: micropython.kernels = ['viper', 'fast'] must be a list of armv6m, viper"
+        ", line 15: board pico: micropython.kernels = ['viper', 'fast'] must be a list of armv6m, armv8m"
     )
     assert ", line 12: board pico: flash.family = -1" in fails("family = 1", "family = -1")
     assert ", line 3: board pico: chip = 'rp2041' must be one of rp2040" in fails("rp2040", "rp2041")

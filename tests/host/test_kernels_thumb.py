@@ -3,6 +3,7 @@
 import pytest
 from capstone import CS_ARCH_ARM, CS_MODE_MCLASS, CS_MODE_THUMB, Cs
 
+from fedmote.kernels.assembler import AssemblyError, Label, module
 from fedmote.kernels.thumb import (
     LR,
     PC,
@@ -18,10 +19,7 @@ from fedmote.kernels.thumb import (
     R11,
     R12,
     SP,
-    AssemblyError,
-    Label,
     Thumb,
-    module,
 )  # fmt: skip
 
 INSTRUCTIONS = [
@@ -175,7 +173,7 @@ def test_branch_that_is_too_far_is_refused() -> None:
         thumb.adds(R0, R0, 1)
     thumb.bne(start)
     with pytest.raises(AssemblyError, match="bne"):
-        thumb.halfwords()
+        thumb.code()
 
 
 def test_module_holds_the_code() -> None:

@@ -15,7 +15,10 @@ from tflite_networks import accumulator
 
 from fedmote.cli import verify as command
 from fedmote.errors import FedmoteError
+from fedmote.kernels import emulation
 from fedmote.models import oracle, tflite, verify
+from fedmote.models.compiler import compile_network
+from mote.model import Model
 
 pytest.importorskip("tflite_micro", reason="tflite-micro has wheels for Linux x86-64 only")
 _GRAPH = generated.graph(11)
@@ -80,7 +83,7 @@ def test_first_difference_is_named_and_ends_with_1(
 def test_a_wrong_multiplier_is_found_at_its_op() -> None:
     case = verify.prepare(generated.single_operator(32), "reference", inputs=4)
     mote = bytearray(case.compiled.mote)
-    model = verify.Model(mote, verify.reference)
+    model = Model(mote, verify.reference)
     multipliers = model.ops[0].tensors[3]
     for place in range(multipliers.offset, multipliers.offset + multipliers.size, 4):
         mote[place + 3] ^= 0x30
@@ -96,16 +99,40 @@ def test_state_is_compared_as_a_sequence(tmp_path: Path, kernel: str) -> None:
     assert report.difference is None and report.inputs == 6
 
 
+def test_machine_code_of_another_processor_is_executed(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("unicorn", reason="the emulator unicorn is not installed")
+    spent = []
+    call = emulation.Core.call
+
+    def counted(self: emulation.Core, *arguments: Any) -> emulation.Result:
+        result = call(self, *arguments)
+        spent.append(result.instructions)
+        return result
+
+    monkeypatch.setattr(emulation.Core, "call", counted)
+    report = verify.verify(_GRAPH, "armv6m", inputs=2, per_op=True)
+    macs = compile_network(tflite.read(_GRAPH), "armv6m").macs
+    assert report.difference is None and sum(spent) > 2 * macs > 0
+
+
+def test_a_missing_emulator_is_named(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "unicorn", None)
+    with pytest.raises(FedmoteError, match=r"pip install 'fedmote\[emulate\]'"):
+        command.main(file, kernel="armv6m")
+
+
+@pytest.mark.parametrize("kernel", ["plain", "viper", "armv6m"])
 @pytest.mark.parametrize("streamed", [False, True])
-def test_streamed_weights_give_the_same_bytes(streamed: bool) -> None:
-    for kernel in ("plain", "viper"):
-        assert verify.verify(_GRAPH, kernel, inputs=3, per_op=True, streamed=streamed).difference is None
+def test_streamed_weights_give_the_same_bytes(streamed: bool, kernel: str) -> None:
+    if kernel == "armv6m":
+        pytest.importorskip("unicorn", reason="the emulator unicorn is not installed")
+    assert verify.verify(_GRAPH, kernel, inputs=3, per_op=True, streamed=streamed).difference is None
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"kernel": "fast"}, "'fast' is unknown, choose one of: plain, viper, ulab, armv6m, reference"),
+        ({"kernel": "fast"}, "'fast' is unknown, choose one of: plain, viper, ulab, armv6m, "),
         ({"kernel": "reference", "streamed": True}, "does not stream weights"),
     ],
 )

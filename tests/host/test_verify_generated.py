@@ -16,6 +16,8 @@ pytest.importorskip("tflite_micro", reason="tflite-micro has wheels for Linux x8
 
 NIGHTLY = bool(os.environ.get("FEDMOTE_NIGHTLY"))
 INPUTS = 8
+#: those whose processor needs no process for every call
+EMULATED = ("armv6m", "armv8m", "rv32")
 #: kind -> (function that draws one, how many, how many every night, how many of them under MicroPython)
 KINDS: dict[str, tuple[Callable[[int], bytes], int, int, int]] = {
     "single operators": (generated.single_operator, 200, 2000, 96),
@@ -48,14 +50,23 @@ def test_reference_kernel(kind: str) -> None:
 
 
 @pytest.mark.timeout(3600 if NIGHTLY else 120)
-@pytest.mark.parametrize("kernel", ["plain", "viper", "armv6m"])
+@pytest.mark.parametrize("kernel", ["plain", "viper"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_micropython(kind: str, kernel: str) -> None:
     draw, _, many, few = KINDS[kind]
     assert_same_bytes(draw, range(many if NIGHTLY else few), kernel)
 
 
-@pytest.mark.parametrize("kernel", ["plain", "viper", "armv6m"])
+@pytest.mark.timeout(3600 if NIGHTLY else 120)
+@pytest.mark.parametrize("kernel", EMULATED)
+@pytest.mark.parametrize("kind", KINDS)
+def test_machine_code(kind: str, kernel: str) -> None:
+    pytest.importorskip("unicorn", reason="the emulator unicorn is not installed")
+    draw, _, many, few = KINDS[kind]
+    assert_same_bytes(draw, range(many if NIGHTLY else few // 2), kernel)
+
+
+@pytest.mark.parametrize("kernel", ["plain", "viper"])
 def test_no_operator_takes_heap_after_the_first_time(kernel: str) -> None:
     drawn = [generated.single_operator(seed) for seed in range(2 * len(generated.SINGLE))]
     drawn += [generated.stream(seed) for seed in range(4)]

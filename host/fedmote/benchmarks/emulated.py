@@ -12,7 +12,8 @@ from rich.table import Column, Table
 
 from fedmote.benchmarks import inference
 from fedmote.benchmarks.emulated_pico import FLASH, EmulatedPico
-from fedmote.benchmarks.kernels import BARS, CLOCK_HZ
+from fedmote.benchmarks.kernel_figures import CLOCK_HZ
+from fedmote.benchmarks.kernels import BARS
 from fedmote.boards import catalogue, image
 from fedmote.models import reference, tflite
 from fedmote.models.compiler import Compiled, compile_network

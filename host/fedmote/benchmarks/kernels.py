@@ -3,20 +3,21 @@ machine code is counted: ``fedmote bench inference --emulated`` has the interpre
 
 import json
 import os
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from shutil import which
 from time import perf_counter
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from rich.table import Column, Table
 
 from fedmote.benchmarks import inference, layers
-from fedmote.boards import catalogue, image
-from fedmote.kernels.emulation import Core
+from fedmote.benchmarks.kernel_figures import CLOCK_HZ, Kernels, Measured, Step
+from fedmote.kernels import qemu
+from fedmote.kernels.board_code import stand_in, viper_beside
 from fedmote.kernels.stand_in import StandIn
 from fedmote.models import reference, tflite
 from fedmote.models.compiler import FORMS, compile_network
@@ -24,36 +25,45 @@ from mote.model import Model
 
 #: what every layer and model took when it was last found to be right, written by ``make pins``
 PINS = Path(__file__).with_name("pinned_cycles.json")
-#: so much more than pinned is a regression
-TOLERANCE = 0.03
-CLOCK_HZ = 125_000_000
+#: the one that CMSIS-NN and the bars are for
+_CMSIS_KERNEL = "armv6m"
 _CMSIS_HZ = 133_000_000
 
 
 class Target(NamedTuple):
-    """board: whose files are measured. core: what runs them here. unit: what it counts."""
+    """unit: what the kernel's core counts. cores: 2 where it uses both of a board. viper: whether that can be
+    measured on the core, too. program: its emulator, where that is no Python package."""
 
-    board: str
-    core: Callable[[], Core]
     unit: str
+    cores: int = 1
+    viper: bool = True
+    program: str | None = None
 
 
 #: native kernel -> how it is measured
-TARGETS = MappingProxyType({"armv6m": Target("rpi_pico", Core.cortex_m0plus, "cycles")})
+TARGETS = MappingProxyType(
+    {
+        "armv6m": Target("cycles", cores=2),
+        "armv8m": Target("instructions"),
+        "rv32": Target("instructions"),
+        "xtensa": Target("instructions", program=qemu.PROGRAM),
+    }
+)
 
 
 class Bar(NamedTuple):
     """ms: demanded of a whole model at CLOCK_HZ on one core. cmsis_ms: what CMSIS-NN takes for its
-    convolutions and dense layers at 133 MHz."""
+    convolutions and dense layers at 133 MHz. both_ms: demanded of two cores."""
 
     ms: float
     cmsis_ms: float
+    both_ms: float | None = None
 
 
 #: name of a .tflite file -> what is demanded of the Cortex-M0+
 BARS = MappingProxyType(
     {
-        "tflm_person_detect": Bar(320, 864),
+        "tflm_person_detect": Bar(320, 864, both_ms=140),
         "mlperf_kws_ref_model": Bar(120, 299),
         "mlperf_vww_96_int8": Bar(340, 900),
         "mlperf_pretrainedResnet_quant": Bar(420, 960),
@@ -63,192 +73,88 @@ BARS = MappingProxyType(
 )
 
 
-@dataclass(frozen=True)
-class Step:
-    """An op that has run. cycles: None where it has no machine code. differing: values that are not the
-    reference's."""
-
-    op: str
-    macs: int
-    cycles: int | None
-    differing: int
-
-
-@dataclass(frozen=True)
-class Measured:
-    """A layer, or a model where ``is_model``, on a kernel.
-
-    bar, cmsis: cycles per MAC, for a model milliseconds at CLOCK_HZ; None where there is none. pinned:
-    cycles.
-    """
-
-    kernel: str
-    name: str
-    is_model: bool
-    steps: tuple[Step, ...]
-    bar: float | None
-    cmsis: float | None
-    pinned: int | None
-
-    @property
-    def macs(self) -> int:
-        """Multiplications."""
-        return sum(step.macs for step in self.steps)
-
-    @property
-    def cycles(self) -> int:
-        """All that were counted: instructions, for a core without a table."""
-        return sum(step.cycles or 0 for step in self.steps)
-
-    @property
-    def per_mac(self) -> float:
-        """Cycles per multiplication."""
-        return self.cycles / self.macs
-
-    @property
-    def ms(self) -> float:
-        """Time at CLOCK_HZ."""
-        return 1000 * self.cycles / CLOCK_HZ
-
-    @property
-    def uncounted(self) -> list[str]:
-        """Ops that took no cycles, as they have no machine code."""
-        return sorted({step.op for step in self.steps if step.cycles is None})
-
-    @property
-    def differing(self) -> int:
-        """Values that are not the reference's."""
-        return sum(step.differing for step in self.steps)
-
-    def summary(self) -> dict[str, Any]:
-        """Return all figures."""
-        unit = "ms" if self.is_model else "per_mac"
-        figures: dict[str, Any] = {
-            "kernel": self.kernel,
-            "name": self.name,
-            "macs": self.macs,
-            TARGETS[self.kernel].unit: self.cycles,
-            "per_mac": round(self.per_mac, 3),
-            "ms": round(self.ms, 3),
-            f"cmsis_{unit}": self.cmsis and round(self.cmsis, 2),
-            f"bar_{unit}": self.bar,
-            "pinned": self.pinned,
-            "differing": self.differing,
-        }
-        if self.is_model:
-            figures |= {"uncounted": self.uncounted, "ops": [asdict(step) for step in self.steps]}
-        return figures
-
-    def row(self) -> tuple[str, ...]:
-        """Return the figures for people."""
-        unit = " ms" if self.is_model else ""
-        demands = [
-            "" if one is None else f"{one:.{0 if unit else 2}f}{unit}" for one in (self.cmsis, self.bar)
-        ]
-        counted = f"{self.cycles:,}", f"{self.per_mac:.2f}", *demands, f"{self.ms:.1f}"
-        return self.kernel, self.name, f"{self.macs:,}", *counted, str(self.differing)
-
-    def missed(self) -> Iterator[str]:
-        """Yield what is wrong."""
-        value, unit = (self.ms, "ms") if self.is_model else (self.per_mac, "cycles per MAC")
-        if self.differing:
-            yield f"{self.differing} values differ from the reference"
-        slow = {step.op for step in self.steps if step.macs and step.cycles is None}
-        if slow:
-            yield f"no machine code for {', '.join(sorted(slow))}"
-        if self.bar is not None and value > self.bar:
-            yield f"{value:.2f} {unit}, the bar is {self.bar:g}"
-        if self.pinned is not None and self.cycles > self.pinned * (1 + TOLERANCE):
-            yield f"{self.cycles} {TARGETS[self.kernel].unit}, more than {TOLERANCE:.0%} above {self.pinned}"
-
-
-@dataclass(frozen=True)
-class Kernels:
-    """What was measured."""
-
-    measured: tuple[Measured, ...]
-    seconds: float
-
-    def summary(self) -> dict[str, Any]:
-        """Return all figures: cycles, cycles per MAC, milliseconds at 125 MHz, CMSIS-NN's and the bars."""
-        return {
-            "layers": [one.summary() for one in self.measured if not one.is_model],
-            "models": [one.summary() for one in self.measured if one.is_model],
-            "missed": self.missed(),
-            "seconds": self.seconds,
-        }
-
-    def table(self) -> Table:
-        """Return a row per layer and model."""
-        names = "MACs", "cycles", "a MAC", "CMSIS-NN", "bar", "ms", "differing"
-        columns = (Column(name, justify="right", no_wrap=True) for name in names)
-        table = Table("kernel", Column("", no_wrap=True), *columns, box=None)
-        for one in self.measured:
-            table.add_row(*one.row(), style="bold red" if any(one.missed()) else "")
-        return table
-
-    def missed(self) -> list[str]:
-        """Return a sentence where values differ, a bar is missed, or cycles have grown by more than 3%."""
-        return [f"{one.kernel}, {one.name}: {what}" for one in self.measured for what in one.missed()]
+def here() -> list[str]:
+    """Return the kernels of TARGETS to measure: not those whose emulator is a program that is missing."""
+    return [name for name, target in TARGETS.items() if target.program is None or which(target.program)]
 
 
 def run(folder: Path | None, seed: int, progress: Callable[[int, int], None]) -> Kernels:
     """Measure the layers, and every .tflite file of a folder: of the one that FEDMOTE_MODELS_DIR names by
     default, of none where it names none.
 
-    progress: called with (done, in all). Raises FedmoteError where the emulator is missing.
+    progress: called with (done, in all). Raises FedmoteError where the emulator of ``here`` is missing.
     """
     start = perf_counter()
     paths = inference.models_in(folder) if folder or inference.FOLDER_VARIABLE in os.environ else []
     pins = json.loads(PINS.read_text(encoding="utf-8"))
     measured: list[Measured] = []
-    total = len(TARGETS) * (len(layers.LAYERS) + len(paths))
-    for kernel in TARGETS:
-        mpy = machine_code(kernel)
-        jobs = [partial(_layer, layer, kernel, mpy, seed) for layer in layers.LAYERS]
-        jobs += [partial(_model, path, kernel, mpy, seed) for path in paths]
+    total = len(here()) * (len(layers.LAYERS) + len(paths))
+    for kernel in here():
+        bench = _Bench(kernel, seed, pins)
+        jobs = [partial(bench.layer, layer) for layer in layers.LAYERS]
+        jobs += [partial(bench.model, path) for path in paths]
         for job in jobs:
             progress(len(measured), total)
-            measured.append(job(pins.get(kernel, {})))
+            measured.append(job())
     return Kernels(tuple(measured), round(perf_counter() - start, 1))
 
 
-def machine_code(kernel: str) -> bytes:
-    """Return the .mpy file of a kernel's machine code as a board has it."""
-    files = image.program(catalogue.find(TARGETS[kernel].board), "micropython")
-    return files[f"lib/mote/kernels/{kernel}/code.mpy"]
-
-
-def _layer(layer: layers.Layer, kernel: str, mpy: bytes, seed: int, pins: dict[str, int]) -> Measured:
-    steps = steps_of(layers.compiled(layer, FORMS[kernel], seed), kernel, mpy, [layer.macs], seed)
-    bar, cmsis = (layer.bar, layer.cmsis) if kernel == "armv6m" else (None, None)
-    return Measured(kernel, layer.name, False, steps, bar, cmsis, pins.get(layer.name))
-
-
-def _model(path: Path, kernel: str, mpy: bytes, seed: int, pins: dict[str, int]) -> Measured:
-    compiled = compile_network(tflite.read(path.read_bytes()), kernel)
-    steps = steps_of(compiled.mote, kernel, mpy, [row.macs for row in compiled.ops], seed)
-    bar = BARS.get(path.stem) if kernel == "armv6m" else None
-    cmsis = bar and bar.cmsis_ms * _CMSIS_HZ / CLOCK_HZ
-    return Measured(kernel, path.stem, True, steps, bar and bar.ms, cmsis, pins.get(path.stem))
-
-
-def steps_of(mote: bytes, kernel: str, mpy: bytes, macs: list[int], seed: int) -> tuple[Step, ...]:
+def steps_of(mote: bytes, kernel: StandIn, macs: list[int], seed: int) -> tuple[Step, ...]:
     """Run a model on a random input, op by op, beside the reference."""
-    stand_in = StandIn(kernel, mpy, TARGETS[kernel].core())
-    model, expected = Model(mote, stand_in), Model(mote, reference)
+    model, expected = Model(mote, kernel), Model(mote, reference)
     values = np.random.default_rng(seed).integers(-128, 128, len(model.input), np.int8)
     model.input[:] = expected.input[:] = values.data
     steps = []
     first = len(model.steps) - len(macs)
     for number, op in enumerate(model.ops[first:], first):
-        before = stand_in.memory.cycles
+        before = kernel.memory.cycles
         model.steps[number]()
         expected.steps[number]()
-        spent = stand_in.memory.cycles - before
+        spent = kernel.memory.cycles - before
         found, wanted = (
             np.frombuffer(one.ops[number].tensors[-1].data, np.int8) for one in (model, expected)
         )
         differing = int((found != wanted).sum())
         steps.append(Step(op.name, macs[number - first], spent or None, differing))
     return tuple(steps)
+
+
+class _Bench:
+    """Measures with a kernel. pins: cycles by kernel and name."""
+
+    def __init__(self, kernel: str, seed: int, pins: dict[str, dict[str, int]]) -> None:
+        self._kernel = kernel
+        self._target = TARGETS[kernel]
+        self._seed = seed
+        self._pins = pins
+
+    def layer(self, layer: layers.Layer) -> Measured:
+        """Measure a layer, by viper as well."""
+        compiled = partial(layers.compiled, layer, seed=self._seed)
+        found = self._run(stand_in(self._kernel), compiled(FORMS[self._kernel]), layer.name, [layer.macs])
+        if self._target.viper:
+            mote = compiled(FORMS["viper"])
+            by_viper = self._run(viper_beside(self._kernel), mote, layer.name, [layer.macs], "viper on ")
+            found = replace(found, viper=by_viper)
+        return replace(found, bar=layer.bar, cmsis=layer.cmsis) if self._kernel == _CMSIS_KERNEL else found
+
+    def model(self, path: Path) -> Measured:
+        """Measure a .tflite file, on both cores as well."""
+        compiled = compile_network(tflite.read(path.read_bytes()), self._kernel)
+        macs = [row.macs for row in compiled.ops]
+        found = self._run(stand_in(self._kernel), compiled.mote, path.stem, macs)
+        bar = BARS.get(path.stem) if self._kernel == _CMSIS_KERNEL else None
+        if bar:
+            found = replace(found, bar=bar.ms, cmsis=bar.cmsis_ms * _CMSIS_HZ / CLOCK_HZ)
+        if self._target.cores > 1:
+            kernel = stand_in(self._kernel, self._target.cores)
+            both = self._run(kernel, compiled.mote, path.stem, macs, "both cores, ")
+            found = replace(found, both=replace(both, bar=bar and bar.both_ms))
+        return found
+
+    def _run(self, kernel: StandIn, mote: bytes, name: str, macs: list[int], how: str = "") -> Measured:
+        """how: before the kernel's name, where it is not measured as it usually is."""
+        steps = steps_of(mote, kernel, macs, self._seed)
+        called = how + self._kernel
+        pinned = self._pins.get(called, {}).get(name)
+        return Measured(called, self._target.unit, name, len(steps) > 1, steps, pinned=pinned)

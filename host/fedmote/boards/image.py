@@ -126,7 +126,10 @@ def _fallback(kernel: str) -> str | None:
 def _files(runtime: str, arch: str | None, kernels: tuple[str, ...]) -> dict[str, bytes]:
     """Return path on the board -> content. What the interpreter starts by itself stays source."""
     starts = set((assets.path("firmware") / runtime).glob("*.py"))
-    unused = _UNUSED[runtime], *(f"{_KERNELS}{kernel}/" for kernel in KERNELS if kernel not in kernels)
+    used = (
+        {*kernels, "native"} if set(kernels) & set(GENERATORS) else set(kernels)
+    )  # what the native ones share
+    unused = _UNUSED[runtime], *(f"{_KERNELS}{name}/" for name in (*KERNELS, "native") if name not in used)
     files, compiled = {}, {}
     for target, source in sources(runtime):
         name = target.as_posix()

@@ -13,7 +13,9 @@ from fedmote.errors import FedmoteError
 
 def main(
     model: Annotated[Path, typer.Argument(help="An int8 .tflite file.", show_default=False)],
-    kernel: Annotated[str, typer.Option(help="plain, viper, ulab, armv6m or reference.")] = "viper",
+    kernel: Annotated[
+        str, typer.Option(help="plain, viper, ulab, armv6m, armv8m, rv32, xtensa or reference.")
+    ] = "viper",
     inputs: Annotated[
         int, typer.Option(help="How many: noise, smooth, lowest, highest, noise ...", min=1, max=10000)
     ] = 20,
@@ -31,10 +33,10 @@ def main(
 ) -> None:
     """Compare a model, compiled for a kernel, with TensorFlow Lite Micro, byte by byte.
 
-    The model runs under the MicroPython that virtual boards have (FEDMOTE_MICROPYTHON names another);
-    the reference kernel, in numpy, runs here, and a file for armv6m is run by plain. Inputs are run in
-    order, from a reset on: models with a state are compared as sequences. Exits with 1 at the first
-    difference and names it.
+    The model runs under the MicroPython that virtual boards have (FEDMOTE_MICROPYTHON names another). The
+    machine code of armv6m, armv8m, rv32 and xtensa runs on emulated cores (pip install 'fedmote[emulate]'),
+    the reference kernel, in numpy, here. Inputs are run in order, from a reset on: models with a state are
+    compared as sequences. Exits with 1 at the first difference and names it.
 
     Examples:
       fedmote verify model.tflite

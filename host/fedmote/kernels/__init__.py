@@ -3,7 +3,23 @@ here."""
 
 from collections.abc import Callable
 
-from fedmote.kernels import armv6m
+from fedmote.kernels import armv6m, armv8m, rv32, xtensa
+from fedmote.kernels.emulation import Core
+from fedmote.kernels.placing import Processor
+from fedmote.kernels.qemu import Qemu
 
 #: native kernel of lib/mote/kernels -> what writes the text of its module ``code``, anew for every board
-GENERATORS: dict[str, Callable[[], str]] = {"armv6m": armv6m.text}
+GENERATORS: dict[str, Callable[[], str]] = {
+    "armv6m": armv6m.text,
+    "armv8m": armv8m.text,
+    "rv32": rv32.text,
+    "xtensa": xtensa.text,
+}
+
+#: native kernel -> what makes a core that runs it here; FedmoteError where an emulator is missing
+CORES: dict[str, Callable[[], Processor]] = {
+    "armv6m": Core.cortex_m0plus,
+    "armv8m": Core.cortex_m33,
+    "rv32": Core.rv32,
+    "xtensa": Qemu,
+}

@@ -1,5 +1,5 @@
-"""Reads the machine code of a .mpy file's inline assembler functions. It knows MicroPython's .mpy format,
-version 6, and no instruction of any processor."""
+"""Reads the machine code of a .mpy file's functions of inline assembler or viper. It knows MicroPython's .mpy
+format, version 6, and no instruction of any processor."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -48,23 +48,48 @@ def functions_of(mpy: bytes) -> dict[str, bytes]:
     ``architecture_of``, and for a function whose name every MicroPython has anyway, such as ``sum``: the file
     has but a number for it.
     """
-    architecture_of(mpy)
-    reader = _Reader(mpy, 4)
-    if mpy[2] & _ARCHITECTURE_HAS_FLAGS:
-        reader.number()
-    names, constants = reader.number(), reader.number()
-    qstrs = [reader.qstr() for _ in range(names)]
-    for _ in range(constants):
-        reader.skip_constant()
-    module = reader.raw_code()
-    found = {}
-    for qstr, child in _functions_of_module(module.data):
-        if module.children[child].kind == _ASSEMBLER:
-            name = qstrs[qstr]
-            if name is None:
-                raise FedmoteError("a native function has a name that MicroPython keeps by number: rename it")
-            found[name] = module.children[child].data
-    return found
+    return _Module(mpy).functions(_ASSEMBLER)
+
+
+def viper_functions_of(mpy: bytes) -> dict[str, bytes]:
+    """As ``functions_of``, for viper functions. They are called as objects: docs/kernels.md."""
+    return _Module(mpy).functions(_VIPER)
+
+
+def table_constant_of(mpy: bytes) -> int:
+    """Return the number of the constant that stands for MicroPython's table of functions. Raises FedmoteError
+    as ``architecture_of``, and for a module without one."""
+    constants = _Module(mpy).constants
+    if _FUN_TABLE not in constants:
+        raise FedmoteError("the module has no native code that calls MicroPython")
+    return constants.index(_FUN_TABLE)
+
+
+class _Module:
+    """A file's parts. constants: their kinds."""
+
+    def __init__(self, mpy: bytes) -> None:
+        architecture_of(mpy)
+        reader = _Reader(mpy, 4)
+        if mpy[2] & _ARCHITECTURE_HAS_FLAGS:
+            reader.number()
+        names, constants = reader.number(), reader.number()
+        self._qstrs = [reader.qstr() for _ in range(names)]
+        self.constants = [reader.constant() for _ in range(constants)]
+        self._code = reader.raw_code()
+
+    def functions(self, kind: int) -> dict[str, bytes]:
+        """Return name -> machine code of the functions of a kind."""
+        found = {}
+        for qstr, child in _functions_of_module(self._code.data):
+            if self._code.children[child].kind == kind:
+                name = self._qstrs[qstr]
+                if name is None:
+                    raise FedmoteError(
+                        "a native function has a name that MicroPython keeps by number: rename it"
+                    )
+                found[name] = self._code.children[child].data
+        return found
 
 
 class _Reader:
@@ -95,16 +120,18 @@ class _Reader:
         size = self.number()
         return None if size & 1 else self.bytes((size >> 1) + 1)[:-1].decode()
 
-    def skip_constant(self) -> None:
+    def constant(self) -> int:
+        """Skip a constant and return its kind."""
         kind = self.byte()
         if _FUN_TABLE <= kind <= _ELLIPSIS:
-            return
+            return kind
         size = self.number()
         if kind == _TUPLE:
             for _ in range(size):
-                self.skip_constant()
+                self.constant()
         else:
             self.bytes(size + (kind in (_STRING, _BYTES)))
+        return kind
 
     def raw_code(self) -> _RawCode:
         head = self.number()

@@ -2,14 +2,13 @@
 
 One method per instruction, named as in the ARM manual (``str_`` and ``and_`` because of Python); an
 instruction that takes a register or a number is one method for both. Instructions that set the flags end in
-``s`` as there. Nothing depends on where the code stands in memory.
+``s`` as there.
 """
 
-from collections.abc import Mapping
 from enum import IntEnum
-from struct import pack
 
-from fedmote.errors import FedmoteError
+from fedmote.kernels.assembler import Assembler, AssemblyError, signed, unsigned
+from fedmote.kernels.assembler import Label as Label
 
 
 class Register(IntEnum):
@@ -27,71 +26,26 @@ CONDITIONS = {
 }  # fmt: skip
 
 
-class AssemblyError(FedmoteError):
-    """An instruction that the processor does not have, such as one with too large a number."""
+class Thumb(Assembler):
+    """Machine code for Thumb. As a module's function it gets its argument in r0, where its result goes; r4 to
+    r7 and lr are saved before the code given and restored after its end, which it must reach: no return, and
+    r8 to r11 as they were."""
 
-
-class Label:
-    """A place in the code: of ``Thumb.label`` where it is known already, else ``Thumb.place`` says it."""
-
-    def __init__(self) -> None:
-        self.position: int | None = None
-
-
-class Thumb:
-    """Machine code that grows by one instruction per call. Raises AssemblyError for one that cannot be."""
-
-    def __init__(self) -> None:
-        self._words: list[int] = []
-        self._branches: list[tuple[int, str, Label]] = []
-
-    def __len__(self) -> int:
-        """The number of halfwords so far."""
-        return len(self._words)
-
-    def halfwords(self) -> list[int]:
-        """Return the code with its branches resolved. Raises AssemblyError for one that reaches too far."""
-        words = list(self._words)
-        for at, kind, label in self._branches:
-            if label.position is None:
-                raise AssemblyError(f"the branch at halfword {at} leads to a label that was never placed")
-            distance = label.position - at - 2
-            if kind == "bl":
-                bits = _signed(distance, 22, "bl")  # so near that the two bits above repeat the sign
-                words[at] |= bits >> 21 << 10 | bits >> 11 & 0x3FF
-                words[at + 1] |= 0x2800 | bits & 0x7FF
-            else:
-                words[at] |= _signed(distance, 11 if kind == "b" else 8, kind)
-        return words
-
-    def code(self) -> bytes:
-        """Return ``halfwords`` as they stand in memory."""
-        words = self.halfwords()
-        return pack(f"<{len(words)}H", *words)
+    DECORATOR = "asm_thumb"
+    ARGUMENT = "r0"
+    UNIT = 2
 
     # places and jumps
 
-    def label(self) -> Label:
-        """Return a label of this place."""
-        return self.place(Label())
-
-    def place(self, label: Label) -> Label:
-        """Let ``label`` be this place."""
-        if label.position is not None:
-            raise AssemblyError(f"the label of halfword {label.position} is placed twice")
-        label.position = len(self._words)
-        return label
-
     def b(self, label: Label) -> None:
-        self._branch("b", 0xE000, label)
+        self._branch("b", 0xE000, label, 11)
 
     def bl(self, label: Label) -> None:
-        self._branch("bl", 0xF000, label)
-        self._words.append(0xD000)
+        self._emit_branch(0xD000F000, 4, label, far_bits)
 
     def branch(self, condition: str, label: Label) -> None:
         """The branch of a name in CONDITIONS, up to 256 bytes away."""
-        self._branch("b" + condition, 0xD000 | CONDITIONS[condition] << 8, label)
+        self._branch("b" + condition, 0xD000 | CONDITIONS[condition] << 8, label, 8)
 
     def beq(self, label: Label) -> None:
         self.branch("eq", label)
@@ -146,7 +100,7 @@ class Thumb:
         if isinstance(value, Register):
             self._emit(_low(value) << 3 | _low(rd))
         else:
-            self._emit(0x2000 | _low(rd) << 8 | _unsigned(value, 8, "movs"))
+            self._emit(0x2000 | _low(rd) << 8 | unsigned(value, 8, "movs"))
 
     def mov(self, rd: Register, rm: Register) -> None:
         """Any register to any, flags stay."""
@@ -169,9 +123,9 @@ class Thumb:
         """rd = SP + offset; for rd = SP, which may go down as well, the stack pointer moves."""
         if rd == SP:
             sign = 0x80 if offset < 0 else 0
-            self._emit(0xB000 | sign | _unsigned(abs(offset), 7, "add sp", 4))
+            self._emit(0xB000 | sign | unsigned(abs(offset), 7, "add sp", 4))
         else:
-            self._emit(0xA800 | _low(rd) << 8 | _unsigned(offset, 8, "add sp", 4))
+            self._emit(0xA800 | _low(rd) << 8 | unsigned(offset, 8, "add sp", 4))
 
     def adcs(self, rd: Register, rm: Register) -> None:
         self._process(5, rd, rm)
@@ -189,7 +143,7 @@ class Thumb:
 
     def cmp(self, rn: Register, value: Register | int) -> None:
         if not isinstance(value, Register):
-            self._emit(0x2800 | _low(rn) << 8 | _unsigned(value, 8, "cmp"))
+            self._emit(0x2800 | _low(rn) << 8 | unsigned(value, 8, "cmp"))
         elif rn < 8 and value < 8:
             self._process(10, rn, value)
         else:
@@ -318,12 +272,11 @@ class Thumb:
             if value & 255:
                 self.adds(rd, rd, value & 255)
 
-    def _emit(self, word: int) -> None:
-        self._words.append(word)
+    def _emit(self, word: int, size: int = 2) -> None:
+        super()._emit(word, size)
 
-    def _branch(self, kind: str, word: int, label: Label) -> None:
-        self._branches.append((len(self._words), kind, label))
-        self._words.append(word)
+    def _branch(self, name: str, word: int, label: Label, bits: int) -> None:
+        self._emit_branch(word, 2, label, lambda distance: signed(distance - 4, bits, name, 2))
 
     def _process(self, operation: int, rd: Register, rm: Register) -> None:
         self._emit(0x4000 | operation << 6 | _low(rm) << 3 | _low(rd))
@@ -334,9 +287,9 @@ class Thumb:
         if isinstance(value, Register):
             self._emit(0x1800 | subtract << 9 | _low(value) << 6 | _low(rn) << 3 | _low(rd))
         elif rd == rn and not 0 <= value < 8:
-            self._emit(0x3000 | subtract << 11 | _low(rd) << 8 | _unsigned(value, 8, name))
+            self._emit(0x3000 | subtract << 11 | _low(rd) << 8 | unsigned(value, 8, name))
         else:
-            self._emit(0x1C00 | subtract << 9 | _unsigned(value, 3, name) << 6 | _low(rn) << 3 | _low(rd))
+            self._emit(0x1C00 | subtract << 9 | unsigned(value, 3, name) << 6 | _low(rn) << 3 | _low(rd))
 
     def _shift(
         self, name: str, word: int, operation: int, rd: Register, rm: Register, value: Register | int
@@ -359,24 +312,9 @@ class Thumb:
         if isinstance(offset, Register):
             self._emit(by_register | _low(offset) << 6 | _low(rn) << 3 | _low(rt))
         elif rn == SP and on_stack:
-            self._emit(on_stack | _low(rt) << 8 | _unsigned(offset, 8, name, size))
+            self._emit(on_stack | _low(rt) << 8 | unsigned(offset, 8, name, size))
         else:
-            self._emit(by_number | _unsigned(offset, 5, name, size) << 6 | _low(rn) << 3 | _low(rt))
-
-
-def module(functions: Mapping[str, Thumb]) -> str:
-    """Return the text of a MicroPython module with these functions of one argument, a buffer or an integer.
-
-    It comes in r0, the result goes there; r4 to r7 and lr are saved before the code given and restored after
-    its end, which it must reach: no return, and r8 to r11 as they were.
-    """
-    lines = ["import micropython"]
-    for name, thumb in functions.items():
-        lines += ["", "", "@micropython.asm_thumb", f"def {name}(r0):"]
-        words = thumb.halfwords()
-        for start in range(0, len(words), 12):
-            lines.append(f"    data(2, {', '.join(f'0x{word:04x}' for word in words[start : start + 12])})")
-    return "\n".join(lines) + "\n"
+            self._emit(by_number | unsigned(offset, 5, name, size) << 6 | _low(rn) << 3 | _low(rt))
 
 
 def _low(register: Register) -> int:
@@ -394,13 +332,7 @@ def _list(registers: list[Register] | tuple[Register, ...]) -> int:
     return bits
 
 
-def _unsigned(value: int, bits: int, name: str, step: int = 1) -> int:
-    if value % step or not 0 <= value // step < 1 << bits:
-        raise AssemblyError(f"{name} does not take the number {value}")
-    return value // step
-
-
-def _signed(value: int, bits: int, name: str) -> int:
-    if not -(1 << bits - 1) <= value < 1 << bits - 1:
-        raise AssemblyError(f"{name} does not reach {2 * value} bytes")
-    return value & (1 << bits) - 1
+def far_bits(distance: int) -> int:
+    """Return the bits of a call, or of a wide branch, to a place so many bytes from its own begin."""
+    bits = signed(distance - 4, 22, "a branch", 2)  # so near that the two bits above repeat the sign
+    return bits >> 21 << 10 | bits >> 11 & 0x3FF | (0x2800 | bits & 0x7FF) << 16

@@ -23,7 +23,10 @@ from mote import quantise
 from mote.streaming import rows_of_block
 
 #: kernel -> weight form that it wants
-FORMS = {"plain": 0, "ulab": 0, "viper": 1, "armv6m": quads.FORM, "reference": 0}
+FORMS = {
+    "plain": 0, "ulab": 0, "viper": 1, "armv6m": quads.FORM, "armv8m": quads.FORM, "rv32": quads.FORM,
+    "xtensa": quads.FORM, "reference": 0,
+}  # fmt: skip
 
 _BIAS_LIMIT = 0x3FFFFFFF
 

@@ -1,4 +1,5 @@
-"""Compares compiled networks, run by MicroPython, with TensorFlow Lite Micro: every byte of every op."""
+"""Compares compiled networks, run by MicroPython or on emulated cores, with TensorFlow Lite Micro: every byte
+of every op."""
 
 import json
 import os
@@ -19,15 +20,15 @@ from rich.table import Table
 from fedmote import assets
 from fedmote.boards import image, virtual
 from fedmote.errors import FedmoteError
+from fedmote.kernels import CORES
+from fedmote.kernels.board_code import stand_in
 from fedmote.models import reference, tflite, verify_board
 from fedmote.models.compiler import Compiled, compile_network
 from fedmote.models.oracle import DTYPES, Answer, Oracle, Values, inputs_for
-from mote.model import Model
+from mote.model import load
 
-#: kernels that can be verified; ``reference`` alone runs here, the others under MicroPython
-KERNELS = ("plain", "viper", "ulab", "armv6m", "reference")
-#: kernels of processors that this machine is not: what runs their files here
-_STAND_INS = {"armv6m": "plain"}
+#: kernels that can be verified: the first ones under MicroPython, those of CORES on emulated cores
+KERNELS = ("plain", "viper", "ulab", *CORES, "reference")
 #: A Pico's heap has 229 kB free. Here, pointers and so most objects are twice as wide: of the heap of a large
 #: streamed network, library and tables take more than 120 kB here, half of it on a Pico. So these 274 kB are
 #: about 212 kB there.
@@ -101,11 +102,6 @@ class Report:
     free_bytes: int = 0
 
     @property
-    def run_by(self) -> str:
-        """The kernel that computed: another one where this machine cannot run the one compiled for."""
-        return _STAND_INS.get(self.kernel, self.kernel)
-
-    @property
     def elements(self) -> int:
         """All values compared."""
         return sum(row.elements for row in self.rows)
@@ -114,9 +110,8 @@ class Report:
     def sentence(self) -> str:
         """What was found, in short."""
         differing = sum(row.differing for row in self.rows)
-        kernel = f"{self.kernel}, run by {self.run_by}" if self.run_by != self.kernel else self.kernel
         return (
-            f"{kernel}: {differing} of {self.elements} values differ, {len(self.rows)} operators, "
+            f"{self.kernel}: {differing} of {self.elements} values differ, {len(self.rows)} operators, "
             f"{self.inputs} inputs, {self.seconds:.1f} s"
             + (f"; not compared, as they are part of others: {', '.join(self.absent)}" if self.absent else "")
         )
@@ -136,7 +131,6 @@ class Report:
         """Return all figures for machines, to be written as JSON."""
         return {
             "kernel": self.kernel,
-            "run_by": self.run_by,
             "inputs": self.inputs,
             "elements": self.elements,
             "differing": sum(row.differing for row in self.rows),
@@ -169,6 +163,11 @@ class Case:
     watched: tuple[Watched, ...]
     streamed: bool = False
     repeats: int = 0
+
+    @property
+    def runs_here(self) -> bool:
+        """Whether this interpreter runs it: numpy, or machine code on an emulated core."""
+        return self.kernel == "reference" or self.kernel in CORES
 
     @property
     def watch(self) -> list[list[int]]:
@@ -250,9 +249,9 @@ def prepare(
 
 def run(cases: Sequence[Case], *, heap_bytes: int | None = None, timeout: float = _SECONDS) -> list[Ran]:
     """Run every case, those for MicroPython in one process. Raises FedmoteError where one cannot run."""
-    away = [case for case in cases if case.kernel != "reference"]
+    away = [case for case in cases if not case.runs_here]
     ran = iter(_on_micropython(away, heap_bytes or _heap_bytes(away), timeout) if away else [])
-    return [_here(case) if case.kernel == "reference" else next(ran) for case in cases]
+    return [_here(case) if case.runs_here else next(ran) for case in cases]
 
 
 def compare(case: Case, ran: Ran, *, seconds: float = 0.0) -> Report:
@@ -336,9 +335,14 @@ def _absent(case: Case) -> tuple[str, ...]:
 
 
 def _here(case: Case) -> Ran:
-    model = Model(bytearray(case.compiled.mote), reference)
+    kernel = stand_in(case.kernel) if case.kernel in CORES else reference
     source, target = BytesIO(case.given), BytesIO()
-    verify_board.run(model, source.readinto, target.write, case.compiled.setup, len(case.inputs), case.watch)
+    with tempfile.TemporaryDirectory(prefix="fedmote-verify-") as folder:
+        path = Path(folder, "model.mote")
+        path.write_bytes(case.compiled.mote)
+        model = load(str(path), kernel, not case.streamed)
+        first, count = case.compiled.setup, len(case.inputs)
+        verify_board.run(model, source.readinto, target.write, first, count, case.watch)
     return Ran(target.getvalue())
 
 
@@ -408,7 +412,7 @@ def _job(folder: Path, number: int, case: Case) -> dict[str, Any]:
         "model": f"{number}.mote",
         "inputs": f"{number}.in",
         "outputs": f"{number}.out",
-        "kernel": _STAND_INS.get(case.kernel, case.kernel),
+        "kernel": case.kernel,
         "resident": not case.streamed,
         "count": len(case.inputs),
         "first": case.compiled.setup,

@@ -13,7 +13,7 @@ FALLBACK. A package whose interpreter or processor cannot run it raises ImportEr
 """
 
 #: every kernel, the fastest first, as packages of this one
-KERNELS = ("armv6m", "viper", "ulab", "plain")
+KERNELS = ("armv6m", "armv8m", "rv32", "xtensa", "viper", "ulab", "plain")
 
 #: function -> the family, a module of a kernel's package, that it lies in
 FAMILIES = {
@@ -82,6 +82,19 @@ def choose(name=None, form=None):
                 "kernel %r does not take weight form %d: compile the model for it" % (name, form)
             )
     raise ValueError("kernel %r cannot run on this interpreter" % name)
+
+
+def use_both_cores():
+    """Let ops be bound for both cores of a board from now on, where a kernel that runs here can do that.
+
+    Return how many cores they use.
+    """
+    for name in KERNELS:
+        try:
+            return _load(name, "cores").use()
+        except (ImportError, SyntaxError, ValueError):
+            continue
+    return 1
 
 
 def _load(*levels):

@@ -1,20 +1,14 @@
-"""The words that a kernel function of Cortex-M0+ gets as its argument, in memory that it may change."""
+"""How functions of Cortex-M0+ reach the words that they get as their argument."""
 
+from fedmote.kernels import arguments
 from fedmote.kernels.thumb import R7, Register, Thumb
 
 
-class Arguments:
+class Arguments(arguments.Arguments):
     """Words by their names, reached from r7: that is at the first word, or behind it by ``MOVED`` bytes or by
     twice as many, where an instruction does not reach so far."""
 
     MOVED = 80
-
-    def __init__(self, *names: str) -> None:
-        self.names = names
-
-    def offset(self, name: str) -> int:
-        """Return the bytes from the first word to this one."""
-        return 4 * self.names.index(name)
 
     def load(self, thumb: Thumb, register: Register, name: str, moved: int = 0, base: Register = R7) -> None:
         """moved: 1 or 2 where ``base`` is as many times MOVED bytes behind the first word."""

@@ -103,7 +103,7 @@ def _rows(
     for _ in range(PIXELS):
         at = len(thumb)
         pixel(thumb)
-        assert 2 * (len(thumb) - at) == size
+        assert len(thumb) - at == size
     thumb.cmp(R5, R8)
     thumb.bne(turn)
     for source in sources:

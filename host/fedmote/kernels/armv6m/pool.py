@@ -1,5 +1,6 @@
 """The average pool function of Cortex-M0+; lib/mote/kernels/armv6m/pool.py calls it."""
 
+from fedmote.kernels.arguments import AVERAGE_POOL
 from fedmote.kernels.armv6m.arguments import Arguments
 from fedmote.kernels.thumb import (
     LR,
@@ -22,11 +23,7 @@ from fedmote.kernels.thumb import (
     Thumb,
 )  # fmt: skip
 
-ARGUMENTS = Arguments(
-    "x", "y", "low", "high", "kernel_h", "kernel_w", "stride_h", "stride_w", "first_u", "first_v",
-    "height", "width", "channels", "out_h", "out_w",
-    "kept_u", "kept_v", "kept_rows", "kept_columns", "kept_left",
-)  # fmt: skip
+ARGUMENTS = Arguments(*AVERAGE_POOL.names)
 
 
 def average_pool() -> Thumb:
@@ -39,11 +36,11 @@ def average_pool() -> Thumb:
     thumb.movs(R7, R0)
     ARGUMENTS.load(thumb, R0, "y")
     thumb.mov(LR, R0)
-    for kept, start in (("kept_u", "first_u"), ("kept_rows", "out_h")):
+    for kept, start in (("kept_0", "first_u"), ("kept_2", "out_h")):
         ARGUMENTS.load(thumb, R0, start)
         ARGUMENTS.store(thumb, R0, kept)
     row = thumb.label()
-    for kept, start in (("kept_v", "first_v"), ("kept_columns", "out_w")):
+    for kept, start in (("kept_1", "first_v"), ("kept_3", "out_w")):
         ARGUMENTS.load(thumb, R0, start)
         ARGUMENTS.store(thumb, R0, kept)
     pixel = thumb.label()
@@ -64,12 +61,12 @@ def average_pool() -> Thumb:
     thumb.movs(R0, 1)
     thumb.add(LR, R0)
     thumb.add(R11, R0)
-    ARGUMENTS.load(thumb, R0, "kept_left")
+    ARGUMENTS.load(thumb, R0, "kept_4")
     thumb.subs(R0, R0, 1)
-    ARGUMENTS.store(thumb, R0, "kept_left")
+    ARGUMENTS.store(thumb, R0, "kept_4")
     thumb.bne(channel)
     for kept, step, left, again in (
-        ("kept_v", "stride_w", "kept_columns", pixel), ("kept_u", "stride_h", "kept_rows", row),
+        ("kept_1", "stride_w", "kept_3", pixel), ("kept_0", "stride_h", "kept_2", row),
     ):  # fmt: skip
         ARGUMENTS.advance(thumb, kept, step, R0, R1)
         ARGUMENTS.load(thumb, R0, left)
@@ -87,7 +84,7 @@ def _window(thumb: Thumb) -> None:
     """Find the part of the window inside of the image: its first byte in r11, rows in r10, columns in r8, the
     bytes between its rows in r9, its pixels in r12. r7: arguments."""
     for kept, kernel, size, first, count in (
-        ("kept_u", "kernel_h", "height", R0, R1), ("kept_v", "kernel_w", "width", R2, R3),
+        ("kept_0", "kernel_h", "height", R0, R1), ("kept_1", "kernel_w", "width", R2, R3),
     ):  # fmt: skip
         _part(thumb, kept, kernel, size, first, count)
     ARGUMENTS.load(thumb, R4, "width")
@@ -95,7 +92,7 @@ def _window(thumb: Thumb) -> None:
     thumb.adds(R0, R0, R2)
     thumb.subs(R4, R4, R3)
     ARGUMENTS.load(thumb, R5, "channels")
-    ARGUMENTS.store(thumb, R5, "kept_left")
+    ARGUMENTS.store(thumb, R5, "kept_4")
     thumb.muls(R0, R5)
     thumb.muls(R4, R5)
     ARGUMENTS.load(thumb, R5, "x")

@@ -8,6 +8,7 @@ and met with each quad of the stream (quads.py).
 
 from fedmote.kernels.armv6m.arguments import Arguments
 from fedmote.kernels.armv6m.block import block
+from fedmote.kernels.armv6m.mail import known
 from fedmote.kernels.armv6m.patch import expand, fill, window, words_to_words
 from fedmote.kernels.armv6m.quads import END, NEXT, quads, with_bytes
 from fedmote.kernels.armv6m.requantise import exact
@@ -52,6 +53,7 @@ ARGUMENTS = Arguments(
 def products() -> Thumb:
     """Return the code of the function."""
     thumb = Thumb()
+    last = known(thumb)
     main, row, pixel_end, end = (Label() for _ in range(4))
     for high, low in ((R8, R4), (R9, R5), (R10, R6), (R11, R7)):
         thumb.mov(low, high)
@@ -94,6 +96,7 @@ def products() -> Thumb:
     thumb.pop(R4, R5, R6, R7)
     for high, low in ((R8, R4), (R9, R5), (R10, R6), (R11, R7)):
         thumb.mov(high, low)
+    thumb.place(last)
     return thumb
 
 

@@ -6,6 +6,7 @@ front of the plane; then the outputs are made row by row by one of the loops in 
 """
 
 from fedmote.kernels.armv6m.arguments import Arguments
+from fedmote.kernels.armv6m.mail import known
 from fedmote.kernels.armv6m.plane import copy, pad
 from fedmote.kernels.armv6m.requantise import exact
 from fedmote.kernels.armv6m.tables import table
@@ -48,6 +49,7 @@ ARGUMENTS = Arguments(
 def taps() -> Thumb:
     """Return the code of the function."""
     thumb = Thumb()
+    last = known(thumb)
     for high, low in ((R8, R4), (R9, R5), (R10, R6), (R11, R7)):
         thumb.mov(low, high)
     thumb.push(R4, R5, R6, R7)
@@ -74,6 +76,7 @@ def taps() -> Thumb:
     thumb.pop(R4, R5, R6, R7)
     for high, low in ((R8, R4), (R9, R5), (R10, R6), (R11, R7)):
         thumb.mov(high, low)
+    thumb.place(last)
     return thumb
 
 

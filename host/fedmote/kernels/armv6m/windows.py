@@ -108,7 +108,7 @@ def general(thumb: Thumb, to_limbs: Label, row_end: Label) -> None:
         thumb.add(R8, R3)
         thumb.asrs(R3, R3, 16)
         thumb.adcs(R5, R3)
-        assert 2 * (len(thumb) - at) == PAIR_BYTES
+        assert len(thumb) - at == PAIR_BYTES
     thumb.add(R7, R10)
     thumb.subs(R2, R2, 1)
     thumb.bne(row)

@@ -1,24 +1,28 @@
 """Lets both cores of an RP2040 work on an op, each on its own outputs. One core, unless ``use`` is called."""
 
+import sys
 from array import array
+
+from uctypes import addressof
 
 from . import code
 
 #: parts that ops are bound in
 count = 1
 
-_job = [None, None]  # a native function and its words
-_given, _done = array("I", [0]), array("I", [0])
+#: with an older one the board hangs where it writes a file after a soft reset, once the other core has run
+_LEAST_VERSION = (1, 25)
+_mail = array("I", (0, 0))  # host/fedmote/kernels/armv6m/mail.py
 
 
 def use():
     """Let ops that are bound from now on use both cores. Return how many there are, 1 if that cannot be."""
     global count
-    if count == 1:
+    if count == 1 and sys.implementation.version[:2] >= _LEAST_VERSION:
         try:
             import _thread
 
-            _thread.start_new_thread(_work, ())
+            _thread.start_new_thread(code.work, (_mail,))
             count = 2
         except (ImportError, OSError):  # no threads, or the other core has work already
             pass
@@ -27,36 +31,17 @@ def use():
 
 def shared(function, parts):
     """Return run(), which calls a native function for one array of words, or for two at the same time."""
-    first = parts[0]
+    here = parts[0]
     if len(parts) == 1:
 
         def run():
-            function(first)
+            function(here)
 
     else:
-        second = parts[1]
+        job = array("I", (addressof(_mail), function(0), addressof(parts[1]), addressof(here)))
 
         def run():
-            begin(function, second)
-            function(first)
-            finish()
+            code.share(job)
+            return parts  # which have to live as long as it does
 
     return run
-
-
-def begin(function, words):
-    """Let the other core call a native function."""
-    _job[0], _job[1] = function, words
-    code.post(_given)
-
-
-def finish():
-    """Wait until it has."""
-    code.receive(_done)
-
-
-def _work():
-    while True:
-        code.receive(_given)
-        _job[0](_job[1])
-        code.post(_done)

@@ -4,7 +4,10 @@ from array import array
 
 from uctypes import addressof
 
+from ..native.elementwise import one_shape
+from ..viper.elementwise import add as _other
 from . import code
+from .limits import limited
 
 # as in host/fedmote/kernels/armv6m/add.py: bits to the left, of fraction, of the zone
 _LEFT, _FRACTION, _ZONE = 20, 20, 8
@@ -16,15 +19,12 @@ def add(
     sign, low, high, a0, a1, a2, a3, b0, b1, b2, b3, y_shape,
 ):  # fmt: skip
     """See ``plain.add``."""
-    _, n1, n2, n3 = y_shape
-    steps = zip(y_shape, (a0, a1, a2, a3), (b0, b1, b2, b3), (n1 * n2 * n3, n2 * n3, n3, 1))
+    alike = one_shape(y_shape, (a0, a1, a2, a3), (b0, b1, b2, b3))
     start = _start(
         zero_a, zero_b, zero_y, multiplier_a, shift_a, multiplier_b * sign, shift_b, multiplier_y, shift_y
     )
-    if not start or (low, high) != (-128, 127) or any(n > 1 and not p == q == s for n, p, q, s in steps):
-        from ..viper.elementwise import add as other
-
-        return other(
+    if not start or not alike:
+        return _other(
             a, b, y, zero_a, zero_b, zero_y, multiplier_a, shift_a, multiplier_b, shift_b, multiplier_y,
             shift_y, sign, low, high, a0, a1, a2, a3, b0, b1, b2, b3, y_shape,
         )  # fmt: skip
@@ -37,7 +37,7 @@ def add(
     def run():
         code.add(words)
 
-    return run
+    return limited(run, y, low, high, y_shape)
 
 
 def _start(

@@ -4,9 +4,11 @@ from array import array
 
 from uctypes import addressof
 
+from ..native import scratch
 from ..plain.products import products as _plain
-from . import code, cores, scratch
+from . import code, cores
 from .estimate import estimate
+from .limits import limited
 
 # As in host/fedmote/kernels/armv6m: what comes after a quad, and pairs of inputs in a turn of the loops, with
 # their bytes of code. The words below are in the order of ARGUMENTS there.
@@ -33,7 +35,7 @@ def products(
     besides = 20 + (12 * pairs + 4 if few else 8 * pairs)  # a patch, a tag, and nothing at 0
     quad_bytes = 60 + (0 if few else 16 * pairs)
     room = (scratch.LIMIT // parts - besides) // quad_bytes
-    if window < 2 or room < 1 or (low, high) != (-128, 127):
+    if window < 2 or room < 1:
         return _plain(
             x, weights, bias, multipliers, shifts, y, zero_x, zero_y, low, high, stride_h, stride_w,
             dilation_h, dilation_w, top, left, kernel_h, kernel_w, window, x_shape, y_shape,
@@ -85,4 +87,5 @@ def products(
         table[_ZONES] = addressof(table) + 4 * count
         return table
 
-    return cores.shared(code.products, [words(part) for part in range(parts)])
+    run = cores.shared(code.products, [words(part) for part in range(parts)])
+    return limited(run, y, low, high, y_shape)

@@ -4,9 +4,11 @@ from array import array
 
 from uctypes import addressof
 
+from ..native import scratch
 from ..plain.arithmetic import int32_at
 from ..plain.taps import taps as _plain
-from . import code, cores, scratch
+from . import code, cores
+from .limits import limited
 
 # As in host/fedmote/kernels/armv6m/windows.py: estimates as bits dropped, of fraction and of the zone; the
 # numbers of loops, pairs of taps in a turn of the general one with their bytes of code, words of the tail.
@@ -43,7 +45,7 @@ def taps(
         rows = (half - 1) * stride_h + reach + 1
         return table + (4 * (rows * pitch + dilation_w) + 15) // 16 * 16
 
-    if size_of(1) > scratch.LIMIT // cores.count or (low, high) != (-128, 127):
+    if size_of(1) > scratch.LIMIT // cores.count:
         return _plain(
             x, weights, bias, multipliers, shifts, y, zero_x, zero_y, low, high, stride_h, stride_w,
             dilation_h, dilation_w, top, left, kernel_h, kernel_w, window, x_shape, y_shape, origin,
@@ -115,7 +117,7 @@ def taps(
         for step in steps:
             step()
 
-    return run
+    return limited(run, y, low, high, y_shape)
 
 
 def _segments(low, high, rows, height, x, row_bytes, target, pitch_bytes, padding):

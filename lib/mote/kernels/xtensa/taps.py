@@ -1,0 +1,6 @@
+"""Depthwise convolutions. Cells and tables: as in host/fedmote/kernels/xtensa/plane.py and windows.py."""
+
+from ..native.taps import binder
+from . import code
+
+taps = binder(code.taps, cell=4, lanes=2, tap=4)
