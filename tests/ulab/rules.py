@@ -8,6 +8,7 @@ from array import array
 
 from raising import text_of
 from ulab import numpy as np
+from ulab.utils import from_int16_buffer, from_int32_buffer
 
 
 def _int8(values):
@@ -102,6 +103,45 @@ def test_int8_times_int16_is_int16_and_adds_up_in_place():
     assert total.tolist() == [[-32640, 255], [32130, 0]]
     assert (total + np.array([0.5, 0.25])).tolist() == [[-32639.5, 255.25], [32130.5, 0.25]]
     assert (np.maximum(weights, weights * -1).tolist(), np.max(weights)) == ([127, 128], 127)
+
+
+def test_int16_products_are_made_in_place_and_their_sums_wrap():
+    product = np.array([[-128, 127], [5, 300]], dtype=np.int16)
+    product *= _int8([-128, -1])
+    assert product.tolist() == [[16384, -127], [-640, -300]]
+    product += _int8([1, 2, 3, 4, 5, 6, 7, 8])[1::2].reshape((2, 2))
+    assert product.tolist() == [[16386, -123], [-634, -292]]
+    product += product
+    product -= np.array([[0], [1000]], dtype=np.int16)
+    assert product.tolist() == [[-32764, -246], [-2268, -1584]]
+    assert np.sum(product, axis=1).tolist() == [32526, -3852]
+    assert np.sum(product[:, :1], axis=0).tolist() == [30504]
+
+
+def test_memory_of_an_array_is_read_as_other_numbers():
+    numbers = np.array([258, -1, -256], dtype=np.int16)
+    of_bytes = np.frombuffer(numbers, dtype=np.int8)
+    assert of_bytes[::2].tolist() == [2, -1, 0] and of_bytes[1::2].tolist() == [1, -1, -1]
+    assert bytes(numbers.tobytes()) == b"\x02\x01\xff\xff\x00\xff"
+    limits = [np.array([limit], dtype=np.int16) for limit in (-5, 127)]
+    clipped = np.clip(np.array([[300, 0, -9, 0], [1, 0, -1, 0]], dtype=np.int16)[:, ::2], *limits)
+    assert np.frombuffer(clipped, dtype=np.int8)[::2].tolist() == [127, -5, 1, -1]
+
+
+def test_buffers_of_integers_become_floats():
+    assert from_int32_buffer(array("i", [1 << 20, -3])).tolist() == [1048576.0, -3.0]
+    target = np.zeros(3)
+    from_int16_buffer(np.array([-32768, 0, 32767], dtype=np.int16), out=target)
+    assert target.tolist() == [-32768.0, 0.0, 32767.0]
+
+
+def test_whole_numbers_are_the_lower_bits_of_floats_without_a_fraction():
+    numbers = array("f", [2.5, -2.5, 126.75, -300.25, -0.75])
+    values = np.frombuffer(numbers, dtype=np.float)
+    values += 12582912.0
+    assert np.frombuffer(numbers, dtype=np.int16)[::2].tolist() == [2, -2, 127, -300, -1]
+    values -= 12582912.0
+    assert values.tolist() == [2.0, -2.0, 127.0, -300.0, -1.0]
 
 
 def test_arrays_of_one_column_or_one_row_are_spread():

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Protocol
 
 from rich.table import Table
 
-from fedmote.benchmarks import emulated, inference, intruder, kernels, learning, survival, throughput
+from fedmote.benchmarks import emulated, inference, intruder, kernels, learning, survival, throughput, ulab
 from fedmote.models.application import Application
 
 __all__ = [
@@ -60,7 +60,7 @@ BENCHMARKS: dict[str, Benchmark] = {"learning": learning.run}
 MODEL_BENCHMARKS: dict[str, ModelBenchmark] = {"inference": inference.run, "kernels": kernels.run}
 
 #: name on the command line -> the benchmark on an emulated board
-EMULATED_BENCHMARKS: dict[str, EmulatedBenchmark] = {"inference": emulated.run}
+EMULATED_BENCHMARKS: dict[str, EmulatedBenchmark] = {"inference": emulated.run, "ulab": ulab.run}
 
 #: name on the command line, in place of an application -> benchmark of a federation's processes
 FEDERATION_BENCHMARKS = {

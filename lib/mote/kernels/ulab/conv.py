@@ -1,15 +1,16 @@
-"""Convolutions on ulab's arrays: one ``np.dot`` for a stretch of
-outputs, or int16 products where channels stay apart."""
+"""Convolutions on ulab's arrays, by sums of int16 products of patches that are laid side by side."""
+
+from array import array
 
 from ulab import numpy as np
 
-from ..plain import conv as plain
-from .arithmetic import LIMIT, PIECE, fits, int8s, ints, largest_sum, requantiser
+from .arithmetic import Requantiser, int8s
 from .dense import dense
-from .window import strip
+from .depthwise import apart
+from .sums import pairs_fit, piece_of, share
+from .weighted import weighted
 
-_GATHERED = 4096  # bytes of inputs that are laid side by side for one product
-_INT16_WEIGHTS = 255  # so large a sum of weights, times -128, fits an int16
+_GATHERED = 2048  # numbers that are laid side by side at a time
 
 
 def conv(
@@ -17,48 +18,26 @@ def conv(
     dilation_h, dilation_w, top, left, form, x_shape, weights_shape, y_shape, origin,
 ):  # fmt: skip
     """See ``plain.conv``. Constants and origin are looked at once."""
-    _, height, width, channels = x_shape
-    _, kernel_h, kernel_w, _ = weights_shape
+    _, kernel_h, kernel_w, channels = weights_shape
     _, out_h, out_w, pitch = y_shape
     if kernel_h * kernel_w * stride_h * stride_w == 1 and top == left == 0 and x_shape[:3] == y_shape[:3]:
         return dense(x, weights, bias, multipliers, shifts, y, zero_y, low, high, form, pitch, origin)
-    numbers, factors, right = ints(bias), ints(multipliers), ints(shifts)
-    outputs = len(numbers)
-    columns = len(weights) // outputs
-    w = int8s(weights, (outputs, columns))
-    if not (
-        -128 <= zero_x <= 127 and fits(factors, right, zero_y, low, high) and largest_sum(w, numbers) < LIMIT
-    ):
-        return plain.conv(
-            x, weights, bias, multipliers, shifts, y, zero_x, zero_y, low, high, stride_h, stride_w,
-            dilation_h, dilation_w, top, left, form, x_shape, weights_shape, y_shape, origin,
-        )  # fmt: skip
-    requantised = requantiser(factors, right, zero_y)
-    constant = np.array(numbers)
-    w = w.transpose()
+    outputs = len(bias) // 4
     first = origin[0]
-    x_rows = int8s(x, (height * width, channels))
-    y_rows = int8s(y, (out_h * out_w, pitch))[:, first : first + outputs]
-    inside, taps = strip(x_shape, zero_x, kernel_w, stride_w, dilation_w, left, out_w)
-    step = min(out_w, max(1, min(_GATHERED // columns, PIECE // outputs)))
-    gathered = np.zeros((step, columns), dtype=np.int8)
+    run = _gathered(
+        x, int8s(weights, (outputs, kernel_h * kernel_w * channels)), (bias, multipliers, shifts),
+        int8s(y, (out_h * out_w, pitch))[:, first : first + outputs], zero_x, zero_y, low, high,
+        (kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w, top, left, out_w), x_shape,
+        (x, weights, y),
+    )  # fmt: skip
+    if run:
+        return run
+    from ..plain import conv as plain  # loaded where it is needed only: memory is short
 
-    def run(keep=(x, weights, y)):
-        for i in range(out_h):
-            for start in range(0, out_w, step):
-                count = min(step, out_w - start)
-                at = 0
-                for u in range(i * stride_h - top, i * stride_h - top + kernel_h * dilation_h, dilation_h):
-                    inside[:] = x_rows[u * width : (u + 1) * width] if 0 <= u < height else zero_x
-                    for tap in taps:
-                        gathered[:count, at : at + channels] = tap[start : start + count]
-                        at += channels
-                sums = np.dot(gathered[:count], w)
-                sums += constant
-                target = i * out_w + start
-                y_rows[target : target + count] = np.clip(requantised(sums), low, high)
-
-    return run
+    return plain.conv(
+        x, weights, bias, multipliers, shifts, y, zero_x, zero_y, low, high, stride_h, stride_w,
+        dilation_h, dilation_w, top, left, form, x_shape, weights_shape, y_shape, origin,
+    )  # fmt: skip
 
 
 def depthwise(
@@ -66,73 +45,105 @@ def depthwise(
     dilation_h, dilation_w, top, left, form, x_shape, weights_shape, y_shape, origin,
 ):  # fmt: skip
     """See ``plain.depthwise``. The constants are looked at once."""
-    _, height, width, channels = x_shape
     _, kernel_h, kernel_w, outputs = weights_shape
     _, out_h, out_w, _ = y_shape
-    numbers, factors, right = ints(bias), ints(multipliers), ints(shifts)
     w = int8s(weights, (kernel_h * kernel_w, outputs))
-    if not (
-        -128 <= zero_x <= 127
-        and fits(factors, right, zero_y, low, high)
-        and largest_sum(w.transpose(), numbers) < LIMIT
-    ):
-        return plain.depthwise(
-            x, weights, bias, multipliers, shifts, y, zero_x, zero_y, low, high, stride_h, stride_w,
-            dilation_h, dilation_w, top, left, form, x_shape, weights_shape, y_shape, origin,
+    constants = bias, multipliers, shifts
+    window = kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w, top, left, out_w
+    if x_shape[3] == 1:
+        # one channel for all outputs: a convolution
+        run = _gathered(
+            x, w.transpose(), constants, int8s(y, (out_h * out_w, outputs)), zero_x, zero_y, low, high,
+            window, x_shape, (x, weights, y),
         )  # fmt: skip
-    # each of the M outputs of a channel is a pass of its own, unless one channel is spread over all outputs
-    passes = 1 if channels == 1 else outputs // channels
-    w = np.array(w, dtype=np.int16)
-    new_sum = _new_sums(w)
-    lanes = []
-    for lane in range(passes):
-        own = range(lane, outputs, passes)
-        lanes.append(
-            (
-                [tap[lane::passes] for tap in w],
-                np.array([numbers[n] for n in own]),
-                requantiser([factors[n] for n in own], [right[n] for n in own], zero_y),
-                int8s(y, (out_h * out_w, outputs))[:, lane::passes],
-            )
-        )
-    x_rows = int8s(x, (height * width, channels))
-    inside, taps = strip(x_shape, zero_x, kernel_w, stride_w, dilation_w, left, out_w)
-    step = min(out_w, max(1, PIECE * passes // outputs))
+    else:
+        run = apart(x, w, constants, y, zero_x, zero_y, low, high, window, x_shape, (x, weights, y))
+    if run:
+        return run
+    from ..plain import conv as plain  # loaded where it is needed only: memory is short
 
-    def summed(of_taps, top_row, start, end):
-        """Return the sums of one stretch, without bias: as int16, or float32 where they do not fit."""
-        number, total, group = 0, None, None
-        for u in range(top_row, top_row + kernel_h * dilation_h, dilation_h):
-            inside[:] = x_rows[u * width : (u + 1) * width] if 0 <= u < height else zero_x
+    return plain.depthwise(
+        x, weights, bias, multipliers, shifts, y, zero_x, zero_y, low, high, stride_h, stride_w,
+        dilation_h, dilation_w, top, left, form, x_shape, weights_shape, y_shape, origin,
+    )  # fmt: skip
+
+
+def _gathered(x, w, constants, y_rows, zero_x, zero_y, low, high, window, x_shape, keep):
+    """Return run() of a convolution, or None where it cannot be had. w: int8 [N, K]. y_rows: [OH * OW, N].
+    keep: x, weights, y."""
+    columns = w.shape[1]
+    piece = piece_of(columns)
+    if not piece or not pairs_fit(keep[1]) or not -128 <= zero_x <= 127:
+        return None
+    scaled = Requantiser(constants, zero_y, low, high, 16384 * columns, 0, columns // piece)
+    if not scaled.possible:
+        return None
+    return weighted(
+        _patches(x, zero_x, window, x_shape, columns), len(y_rows), w, piece, scaled, y_rows, False, keep
+    )
+
+
+def _patches(x, zero_x, window, x_shape, columns):
+    """Return fill() of ``weighted`` that lays what a window sees side by side: [KH * KW * C] a pixel."""
+    kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w, top, left, out_w = window
+    _, height, width, channels = x_shape
+    of_row = width * channels
+    # one row of the image, padded
+    reach = (out_w - 1) * stride_w + 1
+    padded = max(left + width, reach + (kernel_w - 1) * dilation_w)
+    strip = memoryview(array("b", bytes(padded * channels)))
+    row = int8s(strip, (padded, channels))
+    row[:] = zero_x
+    inside = strip[left * channels : left * channels + of_row]
+    taps = [row[start : start + reach : stride_w] for start in range(0, kernel_w * dilation_w, dilation_w)]
+    padding = np.array([zero_x], dtype=np.int16)
+    # the patches of a row, or a part of one, as they are copied to tiles
+    count = share(out_w, _GATHERED // columns)
+    laid_bytes = memoryview(bytearray(2 * count * columns))
+    laid = np.frombuffer(laid_bytes, dtype=np.int16).reshape((count, columns))
+    # from one row to the next, what the window sees moves up by so many numbers, and this is new
+    kept = max(kernel_h - stride_h, 0) if dilation_h == 1 else 0
+    moved = (kernel_h - kept) * kernel_w * channels
+    fresh = laid[:, columns - moved :]
+    parts = [fresh[:, at : at + channels] for at in range(0, moved, channels)]
+    held = None
+
+    def lay(rows, parts, j):
+        """Write what the window sees of these rows of the image, from column j of the output on."""
+        parts = iter(parts)
+        for u in rows:
+            is_inside = 0 <= u < height
+            if is_inside:
+                inside[:] = x[u * of_row : (u + 1) * of_row]
             for tap in taps:
-                if not new_sum[number]:
-                    group += tap[start:end] * of_taps[number]
-                else:
-                    if group is not None:
-                        total = group * 1.0 if total is None else total + group
-                    group = tap[start:end] * of_taps[number]
-                number += 1
-        return group if total is None else total + group
+                part = next(parts)
+                part += padding if not is_inside else tap if count == out_w else tap[j : j + count]
 
-    def run(keep=(x, y)):
-        for i in range(out_h):
-            for start in range(0, out_w, step):
-                end = min(start + step, out_w)
-                for of_taps, constant, requantised, y_rows in lanes:
-                    sums = summed(of_taps, i * stride_h - top, start, end) + constant
-                    y_rows[i * out_w + start : i * out_w + end] = np.clip(requantised(sums), low, high)
+    def lay_out(i, j, patches=laid, fresh=fresh):
+        """Lay the patches of row i from column j on."""
+        rows = range(i * stride_h - top, i * stride_h - top + kernel_h * dilation_h, dilation_h)
+        if held == (i - 1, j) and kept:
+            laid_bytes[: -2 * moved] = laid_bytes[2 * moved :]
+            fresh -= fresh
+            lay(rows[kept:], parts, j)
+        else:
+            patches -= patches
+            lay(rows, (patches[:, at : at + channels] for at in range(0, columns, channels)), j)
 
-    return run
+    def fill(tile, tile_bytes, first, column):
+        nonlocal held
+        if first == 0:
+            held = None  # the image is another one
+        done, size = 0, 2 * columns
+        while done < len(tile):
+            i, j = divmod(first + done, out_w)
+            start = min(j // count * count, out_w - count)
+            if held != (i, start):
+                lay_out(i, start)
+                held = i, start
+            more = min(len(tile) - done, start + count - j)
+            source = laid_bytes[(j - start) * size : (j - start + more) * size]
+            tile_bytes[done * size : (done + more) * size] = source
+            done += more
 
-
-def _new_sums(w):
-    """Return for each row of w, int16, whether a sum that starts at the one before it may leave int16."""
-    found = []
-    size = None
-    for tap in w:
-        of_tap = np.maximum(tap, tap * -1)
-        size = of_tap if size is None else size + of_tap
-        found.append(not found or np.max(size) > _INT16_WEIGHTS)
-        if found[-1]:
-            size = of_tap
-    return found
+    return fill

@@ -1,57 +1,58 @@
-"""Dense layers on ulab's arrays.
-
-int8 products are added by ``np.dot`` in float32, where every sum below 2^24 is exact.
-"""
+"""Dense layers on ulab's arrays: sums of int16 products, or of ``np.dot`` where there are few."""
 
 from ulab import numpy as np
 
-from ..plain.arithmetic import requantise
-from .arithmetic import LIMIT, PIECE, fits, int8s, ints, largest_sum, requantiser
+from .arithmetic import PIECE, Requantiser, int8s
+from .sums import pairs_fit, piece_of
+from .weighted import weighted
 
-_EXACT_COLUMNS = 1024  # so many products of at most 2^14 stay within 2^24
+_EXACT_COLUMNS = 1024  # so many products of at most 2^14 stay within 2^24, where float32 is exact
+_FEW_PRODUCTS = 256  # fewer are made sooner by np.dot
 
 
 def dense(x, weights, bias, multipliers, shifts, y, zero_point, low, high, form, pitch, origin):
     """See ``plain.dense``. Constants and origin are looked at once: bind again after they were changed."""
-    bias, multipliers, shifts = ints(bias), ints(multipliers), ints(shifts)
-    outputs = len(bias)
+    outputs = len(bias) // 4
     columns = len(weights) // outputs
-    rows = len(x) // columns
-    first = origin[0]
-    x_rows = int8s(x, (rows, columns))
+    pixels = len(x) // columns
     w = int8s(weights, (outputs, columns))
-    if largest_sum(w, bias) < LIMIT and fits(multipliers, shifts, zero_point, low, high):
-        requantised = requantiser(multipliers, shifts, zero_point)
-        bias = np.array(bias)
-        y_rows = int8s(y, (rows, pitch))[:, first : first + outputs]
-        w = w.transpose()
-        step = max(1, PIECE // outputs)
+    x_rows = int8s(x, (pixels, columns))
+    y_rows = int8s(y, (pixels, pitch))[:, origin[0] : origin[0] + outputs]
+    piece = piece_of(columns)
+    is_summed = pixels * outputs * columns > _FEW_PRODUCTS and piece and pairs_fit(weights)
+    most = 0 if is_summed else max(PIECE, outputs)
+    pieces = columns // piece if is_summed else 1
+    scaled = Requantiser((bias, multipliers, shifts), zero_point, low, high, 16384 * columns, most, pieces)
+    if not scaled.possible or not is_summed and columns > _EXACT_COLUMNS:
+        from ..plain import dense as plain  # loaded where it is needed only: memory is short
 
-        def run(keep=(x, weights, y)):
-            for start in range(0, rows, step):
-                sums = np.dot(x_rows[start : start + step], w)
-                sums += bias
-                y_rows[start : start + step] = np.clip(requantised(sums), low, high)
+        return plain.dense(
+            x, weights, bias, multipliers, shifts, y, zero_point, low, high, form, pitch, origin
+        )  # fmt: skip
+    if not is_summed:
+        return _dotted(x_rows, w, scaled, y_rows, (x, weights, y))
 
-    else:
-        pieces = [
-            (w[:, start : start + _EXACT_COLUMNS], x_rows[:, start : start + _EXACT_COLUMNS])
-            for start in range(0, columns, _EXACT_COLUMNS)
-        ]
+    def fill(tile, tile_bytes, first, column):
+        rows, width = tile.shape
+        tile -= tile
+        tile += x_rows[first : first + rows, column : column + width]
 
-        def run(keep=(x, weights)):
-            for row in range(rows):
-                totals = list(bias)
-                for w_piece, x_piece in pieces:
-                    sums = np.dot(w_piece, x_piece[row])
-                    # read in two parts: CircuitPython's floats hold 22 bits of a number
-                    upper = np.floor(sums * 0.000244140625)
-                    sums -= upper * 4096.0
-                    for n in range(outputs):
-                        totals[n] += int(upper[n]) * 4096 + int(sums[n])
-                target = row * pitch + first
-                for n in range(outputs):
-                    value = requantise(totals[n], multipliers[n], shifts[n]) + zero_point
-                    y[target + n] = low if value < low else high if value > high else value
+    return weighted(fill, pixels, w, piece, scaled, y_rows, True, (x, weights, y))
+
+
+def _dotted(x_rows, w, scaled, y_rows, keep):
+    """Return run() of a layer by ``np.dot``."""
+    turned = w.transpose()
+    step = max(1, PIECE // len(w))
+
+    def run(keep=keep):
+        for start in range(0, len(x_rows), step):
+            end = start + step
+
+            def total(place, x_part=x_rows[start:end]):
+                return sum(int(a) * int(b) for a, b in zip(x_part[place[0]], w[place[1]]))
+
+            sums = np.dot(x_rows[start:end], turned)
+            scaled.writer(sums.shape)(sums, total, y_rows[start:end])
 
     return run

@@ -8,9 +8,8 @@ from struct import pack
 
 from ulab import numpy as np
 
-from ..plain import elementwise as plain
 from ..plain.arithmetic import requantise
-from .arithmetic import PIECE, fits, int8s, requantiser
+from .arithmetic import PIECE, Requantiser, int8s
 
 _ADD_SHIFT = 20
 _LARGEST_DOUBT = 0.05
@@ -36,6 +35,8 @@ def add(
         or not -128 <= low <= high <= 127
         or max(abs(zero_a), abs(zero_b), abs(zero_y)) > 128
     ):
+        from ..plain import elementwise as plain  # loaded where it is needed only: memory is short
+
         return plain.add(
             a, b, y, zero_a, zero_b, zero_y, multiplier_a, shift_a, multiplier_b, shift_b, multiplier_y,
             shift_y, sign, low, high, a0, a1, a2, a3, b0, b1, b2, b3, y_shape,
@@ -73,17 +74,16 @@ def mul(
 ):  # fmt: skip
     """See ``plain.mul``."""
     operands = _broadcast(a, b, y, (a0, a1, a2, a3), (b0, b1, b2, b3), y_shape)
-    if (
-        operands is None
-        or not fits([multiplier], [shift], zero_y, low, high)
-        or max(abs(zero_a), abs(zero_b)) > 128
-    ):
+    constants = [pack("<i", number) for number in (0, multiplier, shift)]
+    scaled = Requantiser(constants, zero_y, low, high, 65536, max(PIECE, y_shape[3]))
+    if operands is None or not scaled.possible or max(abs(zero_a), abs(zero_b)) > 128:
+        from ..plain import elementwise as plain  # loaded where it is needed only: memory is short
+
         return plain.mul(
             a, b, y, zero_a, zero_b, zero_y, multiplier, shift, low, high, a0, a1, a2, a3, b0, b1, b2, b3,
             y_shape,
         )  # fmt: skip
-    (a_rows, a_cut, _), (b_rows, b_cut, _), y_rows, columns = operands
-    requantised = requantiser([multiplier], [shift], zero_y)
+    (a_rows, a_cut, a_length), (b_rows, b_cut, b_length), y_rows, columns = operands
     offset_a, offset_b = np.array([-zero_a]), np.array([-zero_b])
     step = max(1, PIECE // columns)
 
@@ -92,7 +92,12 @@ def mul(
             end = start + step
             value = (a_rows[start:end] if a_cut else a_rows) + offset_a
             value = value * ((b_rows[start:end] if b_cut else b_rows) + offset_b)
-            y_rows[start:end] = np.clip(requantised(value), low, high)
+
+            def total(place, start=start):
+                at = start * columns + (place if columns == 1 else place[0] * columns + place[1])
+                return (a[at % a_length] - zero_a) * (b[at % b_length] - zero_b)
+
+            scaled.writer(value.shape)(value, total, y_rows[start:end])
 
     return run
 

@@ -1,7 +1,8 @@
 """Ops that only move bytes, on slices of ulab's arrays."""
 
-from ..plain import move as plain
-from .arithmetic import int8s, ints
+from struct import unpack
+
+from .arithmetic import int8s
 
 _WORTH_A_SLICE = 6  # bytes: fewer are copied sooner by plain Python
 
@@ -13,6 +14,8 @@ def move(x, y, n0, n1, n2, n3, block, start_x, x0, x1, x2, x3, start_y, y0, y1, 
     # the innermost two loops are one of slices: along the block, or across it where that takes fewer
     across = block < n3 and min(x3, y3) > 0
     if (n3 if across else block) < _WORTH_A_SLICE:
+        from ..plain import move as plain  # loaded where it is needed only: memory is short
+
         return plain.move(
             x, y, n0, n1, n2, n3, block, start_x, x0, x1, x2, x3, start_y, y0, y1, y2, y3
         )  # fmt: skip
@@ -50,9 +53,11 @@ def fill(y, value):
 def gather(x, table, y, block):
     """See ``plain.gather``."""
     if block < _WORTH_A_SLICE:
+        from ..plain import move as plain  # loaded where it is needed only: memory is short
+
         return plain.gather(x, table, y, block)
     source, target = int8s(x), int8s(y)
-    starts = ints(table)
+    starts = unpack("<%di" % (len(table) // 4), table)
 
     def run(keep=(x, y)):
         at = 0

@@ -1,14 +1,17 @@
 """Pooling and means on ulab's arrays."""
 
+from struct import pack
+
 from ulab import numpy as np
 
-from ..plain import pool as plain
-from .arithmetic import LIMIT, fits, int8s, requantiser
+from . import scratch
+from .arithmetic import PIECE, Requantiser, int8s
 from .window import inside as part_inside
 from .window import strip
 
 _INT16_COUNT = 255  # so many int8 fit an int16
 _FLOAT_COUNT = 2048  # so many are divided exactly below
+_EXACT_SUM = 1 << 24  # whole numbers below are exact in float32
 
 
 def average_pool(x, y, low, high, kernel_h, kernel_w, stride_h, stride_w, top, left, x_shape, y_shape):
@@ -18,6 +21,8 @@ def average_pool(x, y, low, high, kernel_h, kernel_w, stride_h, stride_w, top, l
     whole_rows = out_w == 1 and kernel_w - left >= width
     most = min(kernel_h, height) * min(kernel_w, width)
     if most > (_FLOAT_COUNT if whole_rows else _INT16_COUNT) or not -128 <= low <= high <= 127:
+        from ..plain import pool as plain  # loaded where it is needed only: memory is short
+
         return plain.average_pool(
             x, y, low, high, kernel_h, kernel_w, stride_h, stride_w, top, left, x_shape, y_shape
         )
@@ -30,11 +35,11 @@ def average_pool(x, y, low, high, kernel_h, kernel_w, stride_h, stride_w, top, l
         for rows in set(last - first for first, last in rows_of)
     }
     if whole_rows:
-        ones = np.ones(most, dtype=np.int8)
+        scratch.reserve(scratch.TILE, _rows_at_once(channels) * channels)
 
         def run(keep=(x, y)):
             for i, (first, last) in enumerate(rows_of):
-                sums = np.dot(ones[: (last - first) * width], x_rows[first * width : last * width])
+                sums = _summed(x_rows, first * width, last * width)
                 y_rows[i] = np.clip(divided[last - first](sums)[0], low, high)
 
     else:
@@ -94,22 +99,50 @@ def max_pool(x, y, low, high, kernel_h, kernel_w, stride_h, stride_w, top, left,
 
 def mean(x, y, outer, count, inner, zero_x, zero_y, multiplier, shift):
     """See ``plain.mean``."""
-    if (
-        256 * count >= LIMIT
-        or not -128 <= zero_x <= 127
-        or not fits([multiplier], [shift], zero_y, -128, 127)
-    ):
+    constants = [pack("<i", number) for number in (-count * zero_x, multiplier, shift)]
+    scaled = Requantiser(constants, zero_y, -128, 127, 128 * count, inner)
+    if 128 * count >= _EXACT_SUM or not -128 <= zero_x <= 127 or not scaled.possible:
+        from ..plain import pool as plain  # loaded where it is needed only: memory is short
+
         return plain.mean(x, y, outer, count, inner, zero_x, zero_y, multiplier, shift)
-    requantised = requantiser([multiplier], [shift], zero_y)
     x_rows = int8s(x, (outer * count, inner))
     y_rows = int8s(y, (outer, inner))
-    ones = np.ones(count, dtype=np.int8)
-    offset = np.array([-count * zero_x])
+    scratch.reserve(scratch.TILE, _rows_at_once(inner) * inner)
 
     def run(keep=(x, y)):
+        write = scaled.writer((inner,))
         for o in range(outer):
-            sums = np.dot(ones, x_rows[o * count : (o + 1) * count])
-            sums += offset
-            y_rows[o] = np.clip(requantised(sums), -128, 127)
+            start = o * count
+
+            def total(n, start=start):
+                return sum(int(x_rows[row][n]) for row in range(start, start + count))
+
+            write(_summed(x_rows, start, start + count), total, y_rows[o])
 
     return run
+
+
+def _summed(x_rows, first, last):
+    """Return the sums of the columns of x_rows[first:last], as floats. As int16, so far as they fit."""
+    columns = x_rows.shape[1]
+    step = _rows_at_once(columns)
+    total, group, rows = None, None, 0
+    for start in range(first, last, step):
+        count = min(step, last - start)
+        part = scratch.int16s(scratch.TILE, count * columns).reshape((count, columns))
+        part -= part
+        part += x_rows[start : start + count]
+        part = np.sum(part, axis=0)
+        rows += count
+        if group is None:
+            group = part
+        elif rows <= _INT16_COUNT:
+            group += part
+        else:
+            total = group * 1.0 if total is None else total + group
+            group, rows = part, count
+    return group * 1.0 if total is None else total + group
+
+
+def _rows_at_once(columns):
+    return min(_INT16_COUNT, max(1, PIECE // columns))

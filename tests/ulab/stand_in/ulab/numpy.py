@@ -41,6 +41,8 @@ def ones(shape, *, dtype=float):
 
 
 def frombuffer(buffer, *, dtype=float, count=-1, offset=0):
+    if isinstance(buffer, ndarray):
+        buffer = buffer._data
     if (len(memoryview(buffer).cast("B")) - offset) % real.dtype(_TYPES[dtype]).itemsize:
         raise ValueError("buffer size must be a multiple of element size")
     return ndarray(real.frombuffer(memoryview(buffer).cast("B"), _TYPES[dtype], count, offset))
@@ -73,6 +75,18 @@ def clip(values, low, high):
 
 def maximum(a, b):
     return a._combine(b, real.maximum)
+
+
+def minimum(a, b):
+    return a._combine(b, real.minimum)
+
+
+def sum(values, *, axis):  # noqa: A001 - ulab's name
+    return ndarray(values._data.sum(axis, values._data.dtype))
+
+
+def min(values):  # noqa: A001 - ulab's name
+    return _short(values._data.min())
 
 
 def max(values):
@@ -111,6 +125,9 @@ class ndarray:  # noqa: N801 - ulab's name
 
     def transpose(self):
         return ndarray(self._data.T)
+
+    def tobytes(self):
+        return self._data.tobytes()
 
     def tolist(self):
         return [_short(value) if value.ndim == 0 else ndarray(value).tolist() for value in self._data]
