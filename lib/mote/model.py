@@ -1,19 +1,19 @@
 """Reads a .mote file (docs/mote-format.md) and runs its ops in order. Plans nothing, copies no weights."""
 
-import gc
 import json
 from array import array
 from struct import unpack_from
 
 from . import kernels
-from .ops import ModelError, Op
-from .port import crc32, ticks_diff, ticks_us
+from .ops import ModelError, Op, RoomError
+from .port import collect, crc32, ticks_diff, ticks_us
 
 _HEADER_BYTES = 64
 _TENSOR_BYTES = 32
 _TRAINABLE_BYTES = 36
 _INFO_BYTES = 4096
 _ARENA_BYTES = 1 << 24
+_OP_BYTES = 1200  # about so many are taken for an op
 _ITEM_BYTES = (1, 4, 4, 1, 2)  # int8, int32, float32, uint8, int16
 _FLOAT32, _UINT8 = 2, 3
 
@@ -33,15 +33,22 @@ def load(path, kernel=None, resident=None):
     file.seek(0)
     if resident is not False:
         try:
-            buffer = bytearray(size)
-            file.readinto(buffer)
+            model = Model(_read(file, size), kernel)
             file.close()
-            return Model(buffer, kernel)
-        except MemoryError:
+            return model
+        except (MemoryError, RoomError):
             if resident:
                 file.close()
                 raise ModelError("the model has %d bytes, more than there is" % size) from None
-    return Model(_head_of(file, size), kernel, file)
+        collect()
+        file.seek(0)
+    try:
+        return Model(_head_of(file, size), kernel, file)
+    except MemoryError:
+        file.close()
+        raise RoomError(
+            "the model needs more memory than there is, even with its weights in the file"
+        ) from None
 
 
 def mapped(address, kernel=None):
@@ -143,29 +150,31 @@ class Model:
         #: name, labels and feature settings
         self.info = _info_of(bytes(view[info_at : info_at + info_bytes]))
         self.labels = self.info["labels"]
-        try:
-            if arena > _ARENA_BYTES:
-                raise MemoryError
-            self.arena = memoryview(_zeros(arena))
-        except MemoryError:
-            raise ModelError("the model needs an arena of %d bytes, more than there is" % arena) from None
-        #: where ops write the first of their outputs; other than 0 only in blocks of streamed weights
-        self.origin = array("H", [0])
-        self.tensors = [Tensor(self, number) for number in range(tensor_count)]
-        if first >= tensor_count or last >= tensor_count:
-            raise ModelError("input or output tensor does not exist")
-        self.output_tensor = self.tensors[last]
-        self.input_tensor = self.tensors[first]
-        if not self.output_tensor.is_activation or not self.input_tensor.is_activation:
-            raise ModelError("input or output tensor is a constant")
-        #: views of the arena, signed bytes: write the input, invoke, read the output
-        self.input = self.input_tensor.data
-        self.output = self.output_tensor.data
         if kernel is None or isinstance(kernel, str):
             kernel = kernels.choose(kernel, self.form)
         elif self.form not in kernel.WEIGHT_FORMS:
             raise ValueError("kernel %r does not take weight form %d" % (kernel.NAME, self.form))
         self.kernel = kernel
+        try:
+            if arena > _ARENA_BYTES:
+                raise MemoryError
+            if hasattr(kernel, "expect"):
+                kernel.expect(arena + _OP_BYTES * self.op_count)
+            self.arena = memoryview(_zeros(arena))
+        except MemoryError:
+            raise RoomError("the model needs an arena of %d bytes, more than there is" % arena) from None
+        #: where ops write the first of their outputs; other than 0 only in blocks of streamed weights
+        self.origin = array("H", [0])
+        self.tensor_count = tensor_count
+        if first >= tensor_count or last >= tensor_count:
+            raise ModelError("input or output tensor does not exist")
+        self.output_tensor = self.tensor(last)
+        self.input_tensor = self.tensor(first)
+        if not self.output_tensor.is_activation or not self.input_tensor.is_activation:
+            raise ModelError("input or output tensor is a constant")
+        #: views of the arena, signed bytes: write the input, invoke, read the output
+        self.input = self.input_tensor.data
+        self.output = self.output_tensor.data
         self._file = file
         self.prepare()
         self.reset()
@@ -183,6 +192,10 @@ class Model:
         count = unpack_from("<H", self.buffer, 24)[0]
         table = self.view[self._trainables_at : self._trainables_at + _TRAINABLE_BYTES * count]
         return "%08x" % (crc32(table) & 0xFFFFFFFF)
+
+    def tensor(self, number):
+        """Return the Tensor of that number. Raises ModelError where it is damaged."""
+        return Tensor(self, number)
 
     def scale_of(self, tensor):
         """Return the scale of a tensor as a float."""
@@ -219,12 +232,16 @@ class Model:
         self.ops = []
         offset = self.ops_at
         for number in range(self.op_count):
-            if self._file:
-                gc.collect()  # memory is short: what stays shall lie close together
+            collect()
             op = Op(self, number, offset)
             offset = op.end
             self.ops.append(op)
-        self.steps = self._streamed_steps() if self._file else self._resident_steps()
+        self.steps = [None] * self.op_count
+        bind = self._binder()
+        # The last ops mostly have the most outputs: what others leave in the heap would be too small for them
+        for op in reversed(self.ops):
+            collect()
+            self.steps[op.number] = bind(op)
 
     def reset(self):
         """Set the state of a streaming network to its initial values."""
@@ -254,27 +271,18 @@ class Model:
             spent.append((self.ops[number].name, ticks_diff(ticks_us(), start)))
         return spent
 
-    def _resident_steps(self):
-        steps = []
-        for op in self.ops:
-            if self.kernel.LOOKS_ONCE:
-                gc.collect()  # it has made lists of the constants: what it keeps shall lie close together
-            steps.append(op.bind(self))
-        return steps
+    def _binder(self):
+        if not self._file:
+            return Op.bind
+        from .streaming import binder
 
-    def _streamed_steps(self):
-        from .streaming import Streamed, buffers_for
-
-        steps = []
-        buffers = buffers_for([op for op in self.ops if _is_streamed(op)])
-        for op in self.ops:
-            gc.collect()
-            steps.append(Streamed(self, op, self._file, buffers).run if _is_streamed(op) else op.bind(self))
-        return steps
+        return binder(self.ops, self.kernel.BLOCKS, self._file)
 
 
-def _is_streamed(op):
-    return len(op.tensors) == 6 and op.tensors[1].data is None
+def _read(file, size):
+    buffer = bytearray(size)
+    file.readinto(buffer)
+    return buffer
 
 
 def _head_of(file, size):

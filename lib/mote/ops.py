@@ -22,12 +22,16 @@ class ModelError(ValueError):
     """A .mote file that is damaged or that this library cannot run."""
 
 
+class RoomError(ModelError):
+    """A model that needs more memory than there is."""
+
+
 class Op:
-    """One op of the file: ``code``, ``name``, ``tensors`` (inputs,
-    then outputs) and where its parameters stand."""
+    """One op of the file: ``code``, ``name``, and where its parameters stand."""
 
     def __init__(self, model, number, offset):
         self.number = number
+        self._model = model
         buffer, end = model.buffer, len(model.buffer)
         if offset + 4 > end or offset & 3:
             raise ModelError("op %d lies outside of the file" % number)
@@ -39,31 +43,40 @@ class Op:
             raise ModelError("op %d lies outside of the file" % number)
         if self.code not in OPS:
             raise ModelError("op %d has code %d, which this library does not know" % (number, self.code))
-        self.name, tensor_count, parameter_count, self._check, self._extra = OPS[self.code]
+        self.name, tensor_count, parameter_count, check, _ = OPS[self.code]
         if (inputs + outputs, count) != (tensor_count, parameter_count):
             raise ModelError("op %d (%s) has a wrong number of tensors or parameters" % (number, self.name))
-        numbers = unpack_from("<%dH" % tensor_count, buffer, offset + 4)
-        if max(numbers) >= len(model.tensors):
+        self._numbers = unpack_from("<%dH" % tensor_count, buffer, offset + 4)
+        if max(self._numbers) >= model.tensor_count:
             raise ModelError("op %d names a tensor that does not exist" % number)
-        self.tensors = [model.tensors[n] for n in numbers]
-        for place, tensor in enumerate(self.tensors):
+        tensors = self.tensors
+        for place, tensor in enumerate(tensors):
             if tensor.data is None and (place != 1 or tensor_count != 6):
                 raise ModelError("op %d (%s): only weights may stay in the file" % (number, self.name))
-        if not self.tensors[-1].is_activation or not self._check(self.tensors, self.parameters(buffer)):
+        if not tensors[-1].is_activation or not check(tensors, self.parameters):
             raise ModelError("op %d (%s) does not fit its tensors" % (number, self.name))
 
-    def parameters(self, buffer):
-        """Return the parameters as they stand in the file now."""
-        return unpack_from("<%di" % OPS[self.code][2], buffer, self.parameters_at)
+    @property
+    def tensors(self):
+        """Inputs, then outputs. They are made anew: those of a large network would take a good part of a
+        board's heap."""
+        return [self._model.tensor(number) for number in self._numbers]
 
-    def bind(self, model):
+    @property
+    def parameters(self):
+        """The parameters as they stand in the file now."""
+        return unpack_from("<%di" % OPS[self.code][2], self._model.buffer, self.parameters_at)
+
+    def bind(self):
         """Return the kernel's prepared function for this op."""
-        return self.bind_views(model, [tensor.data for tensor in self.tensors], model.origin)
+        tensors = self.tensors
+        return self.bind_views(tensors, [tensor.data for tensor in tensors], self._model.origin)
 
-    def bind_views(self, model, views, origin):
-        """As ``bind``, on other buffers than the tensors' own. origin: where a block of outputs begins."""
-        parameters = self.parameters(model.buffer)
-        return getattr(model.kernel, self.name)(*views, *parameters, *self._extra(self, model, origin))
+    def bind_views(self, tensors, views, origin):
+        """As ``bind``, on other buffers than its tensors'. origin: where a block of outputs begins."""
+        model, extra = self._model, OPS[self.code][4]
+        arguments = extra(tensors, model.form, origin)
+        return getattr(model.kernel, self.name)(*views, *self.parameters, *arguments)
 
 
 def four(shape):
@@ -71,37 +84,36 @@ def four(shape):
     return (1,) * (4 - len(shape)) + tuple(shape)
 
 
-def _none(op, model, origin):
+def _none(tensors, form, origin):
     return ()
 
 
-def _for_dense(op, model, origin):
-    return model.form, op.tensors[2].size // 4, origin
+def _for_dense(tensors, form, origin):
+    return form, tensors[2].size // 4, origin
 
 
-def _for_softmax(op, model, origin):
-    return (op.tensors[0].shape[-1],)
+def _for_softmax(tensors, form, origin):
+    return (tensors[0].shape[-1],)
 
 
-def _for_conv(op, model, origin):
-    x, weights, y = op.tensors[0], op.tensors[1], op.tensors[5]
-    return model.form, four(x.shape), four(weights.shape), four(y.shape), origin
+def _for_conv(tensors, form, origin):
+    return form, four(tensors[0].shape), four(tensors[1].shape), four(tensors[5].shape), origin
 
 
-def _for_products(op, model, origin):
-    return four(op.tensors[0].shape), four(op.tensors[5].shape), origin
+def _for_products(tensors, form, origin):
+    return four(tensors[0].shape), four(tensors[5].shape), origin
 
 
-def _for_pool(op, model, origin):
-    return four(op.tensors[0].shape), four(op.tensors[1].shape)
+def _for_pool(tensors, form, origin):
+    return four(tensors[0].shape), four(tensors[1].shape)
 
 
-def _for_broadcast(op, model, origin):
-    return (four(op.tensors[2].shape),)
+def _for_broadcast(tensors, form, origin):
+    return (four(tensors[2].shape),)
 
 
-def _for_dequantize(op, model, origin):
-    return op.tensors[0].scale, op.tensors[0].zero_point
+def _for_dequantize(tensors, form, origin):
+    return tensors[0].scale, tensors[0].zero_point
 
 
 def _constants_fit(tensors, outputs):

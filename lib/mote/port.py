@@ -50,6 +50,12 @@ except ImportError:
         sleep(milliseconds / 1000)
 
 
+def collect():
+    """Let what stays from here on lie close together, where memory is short, as CPython's is not."""
+    if hasattr(gc, "mem_free"):
+        gc.collect()
+
+
 #: whether sensors are read by CircuitPython's modules; by MicroPython's elsewhere
 CIRCUITPYTHON = sys.implementation.name == "circuitpython"
 

@@ -4,15 +4,17 @@ buffer, for models that are larger than the heap."""
 from array import array
 
 from .ops import DEPTHWISE, PRODUCTS, TAPS
+from .port import collect
 
-BLOCK_BYTES = 4096
+BLOCK_BYTES = 8192
 
 
 def rows_of_block(op):
     """Return (rows of weights per block, bytes of a row): as
     many as fit BLOCK_BYTES and divide the outputs."""
-    outputs = op.tensors[2].size // 4
-    row = op.tensors[1].size // outputs
+    tensors = op.tensors
+    outputs = tensors[2].size // 4
+    row = tensors[1].size // outputs
     if op.code in (DEPTHWISE, TAPS):  # an output reads its own part of x: kernels do not look for that
         return outputs, row
     together = 4 if op.code == PRODUCTS else 1  # rows that lie interleaved
@@ -23,48 +25,89 @@ def rows_of_block(op):
     return together * chosen, row
 
 
-def buffers_for(ops):
-    """Return what all streamed ops of a model share: a buffer for a
-    block of weights, and three for its constants."""
+def binder(ops, blocks, file):
+    """Return bind(op), which returns the op's run(), which reads weights from ``file`` if they are there.
+
+    ops: all of a model, which share a buffer for a block of weights. blocks: how their kernel binds them.
+    run() raises OSError where the file cannot be read.
+    """
     weights = constants = 0
     for op in ops:
-        rows, row = rows_of_block(op)
-        weights = max(weights, rows * row)
-        if rows < op.tensors[2].size // 4:
+        if _is_streamed(op):
+            rows, row = rows_of_block(op)
+            weights = max(weights, rows * row)
             constants = max(constants, 4 * rows)
-    return [memoryview(bytearray(size)) for size in (weights, constants, constants, constants)]
+    if blocks != "alike":
+        constants = 0
+    buffers = [memoryview(bytearray(size)) for size in (weights, constants, constants, constants)]
+
+    def bind(op):
+        return _streamed(op, blocks, file, buffers) if _is_streamed(op) else op.bind()
+
+    return bind
 
 
-class Streamed:
-    """An op with its weights in ``file``; ``run`` reads and computes
-    block after block. buffers: of ``buffers_for``."""
+def _is_streamed(op):
+    tensors = op.tensors
+    return len(tensors) == 6 and tensors[1].data is None
 
-    def __init__(self, model, op, file, buffers):
-        self._model, self._op, self._file = model, op, file
-        rows, row = rows_of_block(op)
-        self._rows = rows
-        self._blocks = op.tensors[2].size // 4 // rows
-        self._weights = buffers[0][: rows * row]
-        self._constants = []
-        constants, self._origin = [tensor.data for tensor in op.tensors[2:5]], model.origin
-        if self._blocks > 1:
-            constants = self._constants = [buffer[: 4 * rows] for buffer in buffers[1:]]
-            self._origin = array("H", [0])
-        self._views = [op.tensors[0].data, self._weights] + constants + [op.tensors[5].data]
-        self._run = None if model.kernel.LOOKS_ONCE else op.bind_views(model, self._views, self._origin)
 
-    def run(self):
-        """Compute the op. Raises OSError where the file cannot be read."""
-        rows = self._rows
-        self._file.seek(self._op.tensors[1].offset)
-        for block in range(self._blocks):
-            if self._file.readinto(self._weights) != len(self._weights):
-                raise OSError("the model's file ends early: it was changed")
-            for target, tensor in zip(self._constants, self._op.tensors[2:5]):
-                target[:] = tensor.data[4 * rows * block : 4 * rows * (block + 1)]
-            if self._constants:
-                self._origin[0] = rows * block
-            if self._run is None:
-                self._op.bind_views(self._model, self._views, self._origin)()
-            else:
-                self._run()
+def _streamed(op, blocks, file, buffers):
+    tensors = op.tensors
+    rows, row = rows_of_block(op)
+    start, weights = tensors[1].offset, buffers[0][: rows * row]
+    count = tensors[2].size // 4 // rows
+
+    def read():
+        if file.readinto(weights) != len(weights):
+            raise OSError("the model's file ends early: it was changed")
+
+    if blocks == "anew":
+
+        def compute(block):
+            _bound(op, tensors, weights, rows, block)()
+
+    elif blocks == "kept":
+        runs = []
+        file.seek(start)
+        for block in range(count):
+            read()
+            collect()
+            runs.append(_bound(op, tensors, weights, rows, block))
+
+        def compute(block):
+            runs[block]()
+
+    else:
+        compute = _bound_once(op, tensors, weights, rows, buffers[1:])
+
+    def run():
+        file.seek(start)
+        for block in range(count):
+            read()
+            compute(block)
+
+    return run
+
+
+def _bound(op, tensors, weights, rows, block):
+    """Return run() for the block whose weights are there."""
+    constants = [tensor.data[4 * rows * block : 4 * rows * (block + 1)] for tensor in tensors[2:5]]
+    return op.bind_views(
+        tensors, [tensors[0].data, weights] + constants + [tensors[5].data], array("H", [rows * block])
+    )
+
+
+def _bound_once(op, tensors, weights, rows, buffers):
+    """Return compute(block) for a kernel that does not look at constants before it runs."""
+    constants, origin = [buffer[: 4 * rows] for buffer in buffers], array("H", [0])
+    pairs = list(zip(constants, [tensor.data for tensor in tensors[2:5]]))
+    run = op.bind_views(tensors, [tensors[0].data, weights] + constants + [tensors[5].data], origin)
+
+    def compute(block):
+        for target, source in pairs:
+            target[:] = source[4 * rows * block : 4 * rows * (block + 1)]
+        origin[0] = rows * block
+        run()
+
+    return compute

@@ -6,6 +6,7 @@ import small_network
 from raising import text_of
 
 import mote
+from mote import kernels
 from mote.model import ModelError, mapped
 
 _PATH = "test-loading.tmp"
@@ -41,6 +42,52 @@ def test_damaged_file_is_refused_streamed_too():
     try:
         for resident in (True, False):
             assert "CRC" in text_of(ModelError, mote.Model, _PATH, None, resident)
+    finally:
+        os.remove(_PATH)
+
+
+class _Short:
+    """The plain kernel, short of memory for an op ``times`` times."""
+
+    NAME = "short"
+    WEIGHT_FORMS = (1,)
+
+    def __init__(self, times, blocks):
+        self.times = times
+        self.BLOCKS = blocks
+        self._plain = kernels.choose("plain")
+
+    def dense(self, *arguments):
+        self.times -= 1
+        if self.times >= 0:
+            raise MemoryError
+        return self._plain.dense(*arguments)
+
+    def softmax(self, *arguments):
+        return self._plain.softmax(*arguments)
+
+
+def test_weights_stay_in_the_file_where_there_is_no_room_for_an_op():
+    _file(small_network.build(_LAYERS, 1))
+    try:
+        expected = _result(mote.Model(_PATH))
+        for blocks in ("alike", "kept", "anew"):
+            assert _result(mote.Model(_PATH, _Short(1, blocks))) == expected, blocks
+        assert "bytes, more than there is" in text_of(ModelError, mote.Model, _PATH, _Short(1, "alike"), True)
+        assert "even with its weights in the file" in text_of(
+            ModelError, mote.Model, _PATH, _Short(9, "alike")
+        )
+    finally:
+        os.remove(_PATH)
+
+
+def test_blocks_of_weights_give_the_bytes_of_all_at_once():
+    _file(small_network.build([12, 210, 40, 4], 1))
+    try:
+        expected = _result(mote.Model(_PATH))
+        for blocks in ("alike", "kept", "anew"):
+            model = mote.Model(_PATH, _Short(0, blocks), False)
+            assert _result(model) == _result(model) == expected, blocks
     finally:
         os.remove(_PATH)
 

@@ -85,8 +85,12 @@ def test_weights_stand_at_the_end_of_the_file_and_need_not_be_loaded() -> None:
     assert compiled.weight_bytes == compiled.block_bytes == 120
     model = load(compiled.mote)
     resident = int.from_bytes(compiled.mote[56:60], "little")
-    behind = [tensor for tensor in model.tensors if not tensor.is_activation and tensor.offset >= resident]
-    assert behind == [model.ops[0].tensors[1]]
+    behind = [
+        tensor
+        for tensor in map(model.tensor, range(model.tensor_count))
+        if not tensor.is_activation and tensor.offset >= resident
+    ]
+    assert [tensor.number for tensor in behind] == [model.ops[0].tensors[1].number]
     assert len(compiled.mote) - resident == 120
     small = Model(bytearray(compiled.mote[:resident]), reference, BytesIO(compiled.mote))
     whole = Model(bytearray(compiled.mote), reference)
@@ -194,7 +198,7 @@ def test_every_tensor_of_the_table_has_its_value_once_its_op_has_run() -> None:
     compiled = compile_network(network(tensors, operation("PAD", (0, 1), (2,))), "plain")
     assert [(row.op, row.operator, row.tensor) for row in compiled.ops] == [("FILL", 0, None), ("MOVE", 0, 2)]
     assert set(compiled.tensors) == {0, 2}
-    shape = load(compiled.mote).tensors[compiled.tensors[2]].shape
+    shape = load(compiled.mote).tensor(compiled.tensors[2]).shape
     assert (compiled.input, compiled.output, shape) == (0, 2, (1, 4, 3, 1))
 
 

@@ -128,7 +128,7 @@ def test_generated_networks_have_both_ops_and_every_window() -> None:
         model = load(compile_network(tflite.read(generated.single_operator(seed)), "armv6m").mote)
         for op in model.ops:
             if op.code in (PRODUCTS, TAPS):
-                windows[op.code, op.parameters(model.buffer)[_WINDOW]] += 1
+                windows[op.code, op.parameters[_WINDOW]] += 1
     assert {window for code, window in windows if code == PRODUCTS} <= {2, 4, 8, 16}
     assert windows[PRODUCTS, 2] > 0 and {window for code, window in windows if code == TAPS} == {0}
 

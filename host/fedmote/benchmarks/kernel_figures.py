@@ -61,7 +61,7 @@ class Measured:
 
     @property
     def ms(self) -> float:
-        """Time at CLOCK_HZ."""
+        """Time at CLOCK_HZ, of a core whose cycles are counted."""
         return 1000 * self.cycles / CLOCK_HZ
 
     @property
@@ -88,7 +88,7 @@ class Measured:
             "macs": self.macs,
             self.unit: self.cycles,
             "per_mac": round(self.per_mac, 3),
-            "ms": round(self.ms, 3),
+            "ms": round(self.ms, 3) if self._has_cycles else None,
             f"cmsis_{unit}": self.cmsis and round(self.cmsis, 2),
             f"bar_{unit}": self.bar,
             "pinned": self.pinned,
@@ -111,8 +111,13 @@ class Measured:
         viper = f"{self.viper.per_mac:.2f}" if self.viper else ""
         gain = f"{self.gain:.1f}" if self.gain else ""
         both = f"{self.both.ms:.1f}" if self.both else ""
-        counted = f"{self.cycles:,}", f"{self.per_mac:.2f}", viper, gain, *demands, f"{self.ms:.1f}", both
-        return self.kernel, self.name, *counted, str(self.differing)
+        ms = f"{self.ms:.1f}" if self._has_cycles else ""
+        counted = f"{self.cycles:,}", f"{self.per_mac:.2f}", viper, gain, *demands, ms, both
+        return self.kernel, self.unit, self.name, *counted, str(self.differing)
+
+    @property
+    def _has_cycles(self) -> bool:
+        return self.unit == "cycles"
 
     def missed(self) -> Iterator[str]:
         """Yield what is wrong."""
@@ -152,10 +157,10 @@ class Kernels:
     def table(self) -> Table:
         """Return a row per layer and model."""
         names = (
-            "cycles", "a MAC", "viper", "times", "CMSIS-NN", "bar", "ms", "2 cores", "differing",
+            "count", "a MAC", "viper", "times", "CMSIS-NN", "bar", "ms", "2 cores", "differing",
         )  # fmt: skip
         columns = (Column(name, justify="right", no_wrap=True) for name in names)
-        table = Table("kernel", Column("", no_wrap=True), *columns, box=None)
+        table = Table("kernel", "of", Column("", no_wrap=True), *columns, box=None)
         for one in self.measured:
             table.add_row(*one.row(), style="bold red" if any(one.missed()) else "")
         return table

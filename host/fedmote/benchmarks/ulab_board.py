@@ -30,21 +30,23 @@ def measured(resident):
     gc.collect()
     found = {"left": gc.mem_free(), "limit": scratch.limit(), "checks": checks, "us": sum(spent)}
     return found, [
-        described(op, op.parameters(network.buffer), spent[op.number])
+        described(op, spent[op.number])
         for op in network.ops
         if op.name in ("dense", "conv", "depthwise")
     ]
 
-def described(op, parameters, spent):
-    x, w, y = op.tensors[0], op.tensors[1], op.tensors[5]
+def described(op, spent):
+    x, w, bias, _, _, y = op.tensors
+    parameters = op.parameters
     zero_point, low = parameters[1:3] if op.name != "dense" else parameters[:2]
-    channels = op.tensors[2].size // 4
+    channels = bias.size // 4
     columns = w.size // channels
     is_apart = op.name == "depthwise" and x.shape[-1] > 1
     return op.number, op.name, y.size * columns, y.size, spent, columns, channels, is_apart, low < zero_point
 """
 
 #: A bare sequence is timed in a loop with nothing around it, and counts as often as a kernel has to run it.
+#: ``accumulated`` is what ulab offers for products, in floats or split in bytes, whichever is faster.
 _BARE = """
 import gc, time
 from ulab import numpy as np
@@ -52,7 +54,7 @@ from ulab.utils import from_int16_buffer
 
 _TIMES = 12
 
-# Return the microseconds of the calls for (products, requantisation) of an op.
+# Return the microseconds of (np.dot or the split, the kernel's calls for products, those for requantisation).
 def bare(limit, macs, outputs, columns, channels, is_apart, is_signed):
     pixels = outputs // channels
     if is_apart:
@@ -65,10 +67,12 @@ def bare(limit, macs, outputs, columns, channels, is_apart, is_signed):
         shape = width if pixels > 1 else (rows, width)
         a_product = products(rows, width, np.ones(shape, dtype=np.int8))
     gc.collect()
+    a_sum = accumulated(max(1, min(pixels, limit // columns)), columns)
+    gc.collect()
     at_once = max(1, min(pixels, limit // 6))
     an_output = requantised(max(1, min(channels, limit // 6 // at_once)), at_once, is_signed)
     gc.collect()
-    return a_product * macs, an_output * outputs
+    return a_sum * macs, a_product * macs, an_output * outputs
 
 def us(function):
     function()
@@ -80,6 +84,18 @@ def us(function):
 
 def int16s(memory, shape):
     return np.frombuffer(memory, dtype=np.int16).reshape(shape)
+
+# rows of weighted inputs, summed: by np.dot, and by int16 products of at most 128 that are split in bytes
+def accumulated(rows, columns):
+    x, w = np.ones((rows, columns), dtype=np.int8), np.ones(columns, dtype=np.int8)
+    dotted = us(lambda: np.dot(x, w)) / (rows * columns)
+    width = min(columns, 128)
+    x, w = np.ones((rows, width), dtype=np.int16), np.ones(width, dtype=np.int16)
+    eight, mask = np.array([8], dtype=np.uint8), np.array([255], dtype=np.int16)
+    def split():
+        p = w * x
+        np.sum(np.right_shift(p, eight), axis=1) * 256.0 + np.sum(np.bitwise_and(p, mask), axis=1)
+    return min(dotted, us(split) / (rows * width))
 
 # rows of int16 times int8, the pairs of products split into their upper bytes and all, and summed
 def products(rows, columns, operand):
@@ -157,7 +173,7 @@ def requantised(rows, columns, is_signed):
 FILES = {"bench_ops.py": _OPS.encode(), "bench_bare.py": _BARE.encode()}
 
 #: With RESIDENT, as ``model.load`` has it, before it. Prints what ``measured`` gives; its ops are (number,
-#: name, MACs, outputs, microseconds, those of ``bare`` for products, those for requantisation).
+#: name, MACs, outputs, microseconds, the three of ``bare``).
 PROGRAM = """
 import bench_ops, gc, json
 found, ops = bench_ops.measured(RESIDENT)

@@ -19,7 +19,7 @@ def main(
         Path | None, typer.Option("--output", "-o", help="File to write. (default: MODEL with .mote)")
     ] = None,
     kernel: Annotated[
-        str | None, typer.Option(help="plain, viper, ulab or armv6m. (default: the board's fastest)")
+        str | None, typer.Option(help="Of docs/kernels.md. (default: the board's fastest)")
     ] = None,
     labels: Annotated[
         str | None, typer.Option(help="Class names: a file with one a line, or a,b,c.", show_default=False)

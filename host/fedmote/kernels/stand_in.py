@@ -103,7 +103,7 @@ class StandIn:
         self.memory = memory
         native, modules = _modules(f"{kernels.__name__}.{name}", memory, given, viper)
         self.WEIGHT_FORMS: tuple[int, ...] = native.WEIGHT_FORMS
-        self.LOOKS_ONCE: bool = native.LOOKS_ONCE
+        self.BLOCKS: str = native.BLOCKS
         self.natives = frozenset(
             function
             for function, family in kernels.FAMILIES.items()

@@ -61,7 +61,7 @@ def dense_network(mote: bytes) -> Network:
     operators: list[Operator] = []
     x = model.input_tensor
     for op in model.ops:
-        if op.tensors[0] is not x or op.code not in (Code.DENSE, Code.SOFTMAX):
+        if op.tensors[0].number != x.number or op.code not in (Code.DENSE, Code.SOFTMAX):
             raise FedmoteError(
                 f"op {op.number} ({op.name}) is not one of dense layers in a row: this network came from a "
                 ".tflite file, name it with --like"
@@ -114,7 +114,7 @@ def _layer(model: Any, op: Any) -> _Layer:
     whole = np.frombuffer(bytes(bias.data), "<i4").astype(np.int64) + base * values.sum(1, dtype=np.int64)
     if np.abs(whole).max() > 0x7FFFFFFF:
         raise FedmoteError(f"op {op.number} (dense): a bias exceeds 32 bits")
-    _, low, high = op.parameters(model.buffer)
+    _, low, high = op.parameters
     return _Layer(
         values,
         whole.astype(np.int32),
@@ -194,7 +194,7 @@ def _check(model: Any, network: Network) -> None:
             f"the network would be compiled to {len(again.ops)} ops, the file has {len(model.ops)}"
         )
     for ours, theirs in zip(model.ops, again.ops, strict=True):
-        if _content(model, ours) != _content(again, theirs):
+        if _content(ours) != _content(theirs):
             raise FedmoteError(
                 f"op {ours.number} ({ours.name}) has factors, or a clamp, that TensorFlow Lite Micro would "
                 "not compute from its scales: the file was changed by something else than fedmote"
@@ -206,10 +206,10 @@ def _outline(op: Any) -> tuple[int, Sequence[Any]]:
     return op.code, [(tensor.shape, tensor.is_activation) for tensor in op.tensors]
 
 
-def _content(model: Any, op: Any) -> list[Any]:
+def _content(op: Any) -> list[Any]:
     """Return all that an op computes with."""
     constants = [bytes(tensor.data) for tensor in op.tensors if not tensor.is_activation]
-    return [op.code, op.parameters(model.buffer), constants]
+    return [op.code, op.parameters, constants]
 
 
 def _activation(name: str, tensor: Any) -> Tensor:

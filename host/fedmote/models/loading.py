@@ -24,7 +24,7 @@ class _Idle:
 
     NAME = "idle"
     WEIGHT_FORMS = (0, 1, 2)
-    LOOKS_ONCE = False
+    BLOCKS = "alike"
 
     def __getattr__(self, name: str) -> Callable[..., Callable[[], None]]:
         return lambda *_: lambda: None

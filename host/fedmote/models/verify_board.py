@@ -37,7 +37,7 @@ def run(
             while step <= last:
                 network.steps[step]()
                 step += 1
-            write(network.tensors[tensor].data)
+            write(network.tensor(tensor).data)
         network.invoke_from(step)
         write(network.output)
 

@@ -4,7 +4,9 @@ functions under one contract; same bits from all.
 An op function gets its buffers and constants once and returns ``run``, a function without arguments that
 computes the output from the input, as often as it is called. Views of activations hold signed int8, those of
 the file (weights, int32 constants) plain bytes. A kernel tells in WEIGHT_FORMS which weight forms of
-docs/mote-format.md it takes. The float functions are the steps of training.
+docs/mote-format.md it takes, and in BLOCKS how ops are bound whose weights stay in the file: "alike", once
+for all blocks, as no constant is looked at before run(); "kept", for each block, once; "anew", each time, as
+what is bound keeps too much. The float functions are the steps of training.
 
 Functions lie in families, one module each, so that a board loads only what its network needs. What a kernel
 does not have, it takes from the kernel that its FALLBACK names, and so on; ``plain`` has everything and no
@@ -18,7 +20,7 @@ KERNELS = ("armv6m", "armv8m", "rv32", "xtensa", "viper", "ulab", "plain")
 #: function -> the family, a module of a kernel's package, that it lies in
 FAMILIES = {
     "dense": "dense",
-    "softmax": "dense",
+    "softmax": "softmax",
     "conv": "conv",
     "depthwise": "conv",
     "products": "products",
@@ -40,17 +42,22 @@ FAMILIES = {
 
 
 class Kernel:
-    """A kernel that runs here: ``NAME``, ``WEIGHT_FORMS``, ``LOOKS_ONCE``,
-    and every function of FAMILIES as an attribute."""
+    """A kernel that runs here: ``NAME``, ``WEIGHT_FORMS``, ``BLOCKS``, and every function of FAMILIES as
+    an attribute.
+
+    Where its ops share memory, ``expect(bytes)`` is called before a model takes so many for its arena.
+    """
 
     def __init__(self, package):
         self.NAME = package.NAME
         self.WEIGHT_FORMS = package.WEIGHT_FORMS
-        self.LOOKS_ONCE = package.LOOKS_ONCE
+        self.BLOCKS = package.BLOCKS
         self._packages = [package]
         while package.FALLBACK:
             package = _load(package.FALLBACK)
             self._packages.append(package)
+        if hasattr(self._packages[0], "expect"):
+            self.expect = self._packages[0].expect
 
     def __getattr__(self, name):
         family = FAMILIES.get(name)

@@ -14,11 +14,11 @@ from fedmote.models.reference.quads import products, taps
 from fedmote.models.reference.training import affine, affine_backward, descend
 
 __all__ = [
-    "LOOKS_ONCE", "NAME", "WEIGHT_FORMS", "add", "affine", "affine_backward", "average_pool", "conv", "dense",
+    "BLOCKS", "NAME", "WEIGHT_FORMS", "add", "affine", "affine_backward", "average_pool", "conv", "dense",
     "depthwise", "dequantize", "descend", "fill", "gather", "lookup", "max_pool", "mean", "move", "mul",
     "products", "softmax", "taps",
 ]  # fmt: skip
 
 NAME = "reference"
 WEIGHT_FORMS = (0, 1, 2)
-LOOKS_ONCE = True
+BLOCKS = "anew"

@@ -1,11 +1,11 @@
 """The kernel in machine code for Cortex-M33 (RP2350). ``code`` is generated when a board's
 files are made: host/fedmote/kernels/armv8m."""
 
+from ..native.scratch import expect as expect
 from . import code as code  # of another processor, or not there: this kernel cannot run
 
 NAME = "armv8m"
 WEIGHT_FORMS = (2,)
 FAMILIES = ("products", "taps", "pool", "elementwise")
-#: bounds of the sums are taken from the bias when an op is bound
-LOOKS_ONCE = True
+BLOCKS = "kept"
 FALLBACK = "viper"

@@ -9,6 +9,7 @@ LIMIT = 24576
 
 _LITTLE = 2048
 _ENOUGH = 20480  # of more than a little, at once: pieces that grow leave holes that nothing fits
+_PART = 5  # of the heap that is free, so that others find something
 _memory = bytearray(16)
 _place = array("I", [addressof(_memory)])
 
@@ -18,32 +19,17 @@ def reserve(size, least):
 
     To be called when an op is bound. Raises MemoryError.
     """
-    global _memory
-    if len(_memory) >= size:
-        return size
-    for target in (size if size <= _LITTLE else max(size, min(_ENOUGH, _free() // 3)), size, least):
-        if len(_memory) >= target:
-            break
-        try:
-            _memory = bytearray(target)
-            _place[0] = addressof(_memory)
-        except MemoryError:
-            if target == least:
-                raise
+    wanted = size if size <= _LITTLE else max(least, min(max(size, _ENOUGH), _free() // _PART))
+    if len(_memory) < size and not _take(wanted) and not _take(least):
+        raise MemoryError
     return min(size, len(_memory))
 
 
-def expect(most, others):
-    """Take memory before a model is read and its pieces lie in the way.
-
-    most: as large as it may be. others: bytes of what is to come for certain.
-    """
-    free = _free() - others
-    if free > 0:
-        try:
-            reserve(min(most, _ENOUGH, free // 3), 0)
-        except MemoryError:  # ``reserve`` will tell, where that is too little
-            pass
+def expect(model):
+    """Take memory before a model has its ``model`` bytes of heap, where little is left among its pieces."""
+    free = _free()
+    if 4 * model > free:
+        _take(min(_ENOUGH, (free - model) // _PART))
 
 
 def place():
@@ -51,5 +37,17 @@ def place():
     return addressof(_place)
 
 
+def _take(size):
+    """Return whether there are so many bytes now."""
+    global _memory
+    if len(_memory) < size:
+        try:
+            _memory = bytearray(size)
+        except MemoryError:
+            return False
+        _place[0] = addressof(_memory)
+    return True
+
+
 def _free():
-    return gc.mem_free() if hasattr(gc, "mem_free") else LIMIT  # CPython does not tell
+    return gc.mem_free() if hasattr(gc, "mem_free") else _PART * LIMIT  # CPython does not tell

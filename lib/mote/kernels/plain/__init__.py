@@ -2,6 +2,6 @@
 
 NAME = "plain"
 WEIGHT_FORMS = (0, 1, 2)
-FAMILIES = ("dense", "conv", "products", "taps", "pool", "elementwise", "move", "training")
-LOOKS_ONCE = False
+FAMILIES = ("dense", "softmax", "conv", "products", "taps", "pool", "elementwise", "move", "training")
+BLOCKS = "alike"
 FALLBACK = None

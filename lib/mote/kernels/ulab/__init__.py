@@ -6,6 +6,5 @@ from ulab import numpy  # noqa: F401 - an interpreter without it stops here
 NAME = "ulab"
 WEIGHT_FORMS = (0,)
 FAMILIES = ("dense", "conv", "pool", "elementwise", "move", "training")
-#: constants are looked at when an op is bound, so a block of streamed weights is bound anew
-LOOKS_ONCE = True
+BLOCKS = "anew"
 FALLBACK = "plain"

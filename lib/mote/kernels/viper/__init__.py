@@ -4,8 +4,8 @@ import micropython
 
 NAME = "viper"
 WEIGHT_FORMS = (1, 2)
-FAMILIES = ("dense", "conv", "pool", "elementwise", "move", "training")
-LOOKS_ONCE = False
+FAMILIES = ("dense", "softmax", "conv", "pool", "elementwise", "move", "training")
+BLOCKS = "alike"
 FALLBACK = "plain"
 
 
