@@ -90,13 +90,23 @@ class Tensor:
         ):
             raise ModelError("tensor %d lies outside of its space" % number)
         self.is_activation = place == 0
-        self.scale, self.zero_point = unpack_from("<Ii", model.buffer, self.row + 20)
+        self._buffer = model.buffer
         if place == 0:
             self.data = model.arena[self.offset : self.offset + self.size]
         elif self.offset + self.size <= len(model.buffer):
             self.data = model.view[self.offset : self.offset + self.size]
         else:
             self.data = None
+
+    @property
+    def scale(self):
+        """float32 bits, as they stand in the file now."""
+        return unpack_from("<I", self._buffer, self.row + 20)[0]
+
+    @property
+    def zero_point(self):
+        """As it stands in the file now."""
+        return unpack_from("<i", self._buffer, self.row + 24)[0]
 
 
 class Trainable:

@@ -50,9 +50,13 @@ except ImportError:
         sleep(milliseconds / 1000)
 
 
+# A collection takes long where there are megabytes, as CPython has, and boards with PSRAM.
+_SHORT = hasattr(gc, "mem_free") and gc.mem_free() < 1 << 20
+
+
 def collect():
-    """Let what stays from here on lie close together, where memory is short, as CPython's is not."""
-    if hasattr(gc, "mem_free"):
+    """Let what stays from here on lie close together, where memory is short."""
+    if _SHORT:
         gc.collect()
 
 

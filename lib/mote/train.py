@@ -258,7 +258,6 @@ def _quantise(model, layer, largest, x_scale, x_zero_point):
     pack_into("<I", model.buffer, layer.weights.row + 20, w_bits)
     pack_into("<Ii", model.buffer, layer.output.row + 20, y_bits, zero_point)
     pack_into("<3i", model.buffer, layer.op.parameters_at, zero_point, low, 127)
-    layer.output.scale, layer.output.zero_point = y_bits, zero_point
     return y_bits, zero_point
 
 

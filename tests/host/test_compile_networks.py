@@ -1,6 +1,7 @@
 """What .tflite networks become: the ops, the memory, and words about what cannot be compiled."""
 
 import os
+from array import array
 from collections.abc import Sequence
 from io import BytesIO
 from itertools import pairwise
@@ -19,6 +20,7 @@ from fedmote.models.lowering import LOWERINGS
 from fedmote.models.tflite import Network, Operator, Quantisation, Subgraph, Tensor
 from mote import ops
 from mote.model import Model
+from mote.train import Learner
 
 FOLDER = Path(os.environ.get("FEDMOTE_MODELS_DIR") or Path(__file__).parents[3] / "shared" / "models")
 #: file -> bytes of the arena; TensorFlow Lite Micro's activations take no less
@@ -108,6 +110,21 @@ def test_weights_that_a_board_trains_are_resident() -> None:
     compiled = compile_network(asked, "viper", trainable=1)
     assert compiled.weight_bytes == 0
     assert [row.name for row in load(compiled.mote).trainables] == ["dense0/weights", "dense0/bias"]
+
+
+def test_scores_of_a_trained_network_have_the_scale_and_zero_point_that_it_has_now() -> None:
+    scores = activation((1, 2), Quantisation((0.25,), (9,)))
+    asked = network(
+        [X, constant([[4, 3, 2, 1], [-1, 0, 0, 1]]), scores], operation("FULLY_CONNECTED", (0, 1), (2,))
+    )
+    model = Model(bytearray(compile_network(asked, "plain", trainable=1).mote), "plain")
+    learner = Learner(model)
+    learner.values[:] = array("f", (0.5, 0.25, 0, 0, -0.5, 0, 0, 0.25, 1, -1))
+    learner.ranges[0] = 20.0
+    learner.quantise()
+    model.set_input([10.0, 20.0, 0.0, 8.0])
+    model.invoke()
+    assert model.probabilities() == pytest.approx([11.0, -4.0], abs=0.2)
 
 
 # --- views and moves ---------------------------------------------------------------------------------------
