@@ -16,7 +16,8 @@ from fedmote import assets
 from fedmote.boards import catalogue
 from fedmote.boards.catalogue import RUNTIMES, Board
 from fedmote.errors import FedmoteError
-from fedmote.kernels import GENERATORS
+from fedmote.kernels import AS_VIPER, GENERATORS
+from fedmote.kernels.mpy import as_viper
 from mote.kernels import KERNELS
 
 #: what lib/mote needs from elsewhere: package -> modules that no board imports
@@ -145,6 +146,9 @@ def _files(runtime: str, arch: str | None, kernels: tuple[str, ...]) -> dict[str
             compiled |= _generated(Path(folder), kernels)
             compile_one = partial(_compiled, Path(folder), arch)
             files.update(pool.map(compile_one, compiled, compiled.values()))
+        for kernel in AS_VIPER & set(kernels):
+            path = f"{_KERNELS}{kernel}/code.mpy"
+            files[path] = as_viper(files[path])
     return files
 
 

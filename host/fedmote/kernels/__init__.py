@@ -16,6 +16,10 @@ GENERATORS: dict[str, Callable[[], str]] = {
     "xtensa": xtensa.text,
 }
 
+#: native kernels for firmware that has no inline assembler, MicroPython's of the ESP32 family: it would take
+#: such functions for bytecode, so theirs are written as functions of viper
+AS_VIPER = frozenset({"rv32", "xtensa"})
+
 #: native kernel -> what makes a core that runs it here; FedmoteError where an emulator is missing
 CORES: dict[str, Callable[[], Processor]] = {
     "armv6m": Core.cortex_m0plus,

@@ -2,7 +2,7 @@
 It knows no instruction."""
 
 from collections.abc import Callable, Mapping
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, Self
 
 from fedmote.errors import FedmoteError
 
@@ -69,6 +69,10 @@ class Assembler:
             raise AssemblyError(f"the label of byte {label.position} is placed twice")
         label.position = len(self._bytes)
         return label
+
+    def extend(self, other: Self) -> None:
+        """Go on with the code of another one."""
+        self._bytes += other.code()
 
     def _emit(self, word: int, size: int) -> None:
         self._bytes += word.to_bytes(size, "little")

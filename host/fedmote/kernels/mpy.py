@@ -1,5 +1,5 @@
-"""Reads the machine code of a .mpy file's functions of inline assembler or viper. It knows MicroPython's .mpy
-format, version 6, and no instruction of any processor."""
+"""Reads the machine code of a .mpy file's functions of inline assembler or viper, and makes those of one kind
+the other. It knows MicroPython's .mpy format, version 6, and no instruction of any processor."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -56,6 +56,19 @@ def viper_functions_of(mpy: bytes) -> dict[str, bytes]:
     return _Module(mpy).functions(_VIPER)
 
 
+def as_viper(mpy: bytes) -> bytes:
+    """Return the file with its inline assembler functions as functions of viper, their code as it stands.
+
+    For firmware that has native code, but no inline assembler, and so would take them for bytecode. Raises
+    FedmoteError as ``architecture_of``.
+    """
+    changed = bytearray(mpy)
+    for head, start, end in reversed(_Module(mpy).heads):
+        changed[head] -= _ASSEMBLER - _VIPER
+        del changed[start:end]  # the number of arguments and their types
+    return bytes(changed)
+
+
 def table_constant_of(mpy: bytes) -> int:
     """Return the number of the constant that stands for MicroPython's table of functions. Raises FedmoteError
     as ``architecture_of``, and for a module without one."""
@@ -66,7 +79,7 @@ def table_constant_of(mpy: bytes) -> int:
 
 
 class _Module:
-    """A file's parts. constants: their kinds."""
+    """A file's parts. constants: their kinds. heads: see ``_Reader``."""
 
     def __init__(self, mpy: bytes) -> None:
         architecture_of(mpy)
@@ -77,6 +90,7 @@ class _Module:
         self._qstrs = [reader.qstr() for _ in range(names)]
         self.constants = [reader.constant() for _ in range(constants)]
         self._code = reader.raw_code()
+        self.heads = reader.heads
 
     def functions(self, kind: int) -> dict[str, bytes]:
         """Return name -> machine code of the functions of a kind."""
@@ -93,11 +107,16 @@ class _Module:
 
 
 class _Reader:
-    """Goes through the bytes of a file from a position on."""
+    """Goes through the bytes of a file from a position on.
+
+    heads: of each inline assembler function so far, where the byte with its kind stands, and where what viper
+    functions have not begins and ends.
+    """
 
     def __init__(self, data: bytes, position: int = 0) -> None:
         self._data = data
         self.position = position
+        self.heads: list[tuple[int, int, int]] = []
 
     def byte(self) -> int:
         self.position += 1
@@ -135,13 +154,16 @@ class _Reader:
 
     def raw_code(self) -> _RawCode:
         head = self.number()
+        at = self.position - 1
         kind, has_children, size = head & 3, head & 4, head >> 3
         data = self.bytes(size)
         if kind != _BYTECODE:
             self.number()  # the prelude's place, or flags
         if kind == _ASSEMBLER:
+            start = self.position
             self.number()  # arguments
             self.number()  # and their types
+            self.heads.append((at, start, self.position))
         count = self.number() if has_children else 0
         return _RawCode(kind, data, tuple(self.raw_code() for _ in range(count)))
 

@@ -7,13 +7,14 @@ import sys
 from array import array
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from struct import pack
 from types import ModuleType
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fedmote.kernels.mpy import functions_of
+from fedmote.kernels.mpy import functions_of, viper_functions_of
 from fedmote.kernels.placing import EmulationError, Processor
 from mote import kernels
 from mote.kernels import plain
@@ -73,6 +74,16 @@ class Memory:
 
         return call
 
+    def viper_function(self, code: bytes) -> Callable[[int], int]:
+        """Return a function of an integer that runs the machine code of a function of viper."""
+        call, arguments = self.function(code), self._core.place(bytes(4))
+
+        def run(number: int) -> int:
+            self._core.write(arguments, pack("<I", number << 1 | 1))
+            return call(0, 1, 0, arguments)
+
+        return run
+
 
 class StandIn:
     """A native kernel, as ``mote.Model`` takes one. What it lacks is plain's, and takes no cycles.
@@ -86,6 +97,8 @@ class StandIn:
         code = ModuleType("code")
         for function, machine_code in functions_of(mpy).items():
             setattr(code, function, memory.function(machine_code))
+        for function, machine_code in viper_functions_of(mpy).items():
+            setattr(code, function, memory.viper_function(machine_code))
         others = {f"{kernels.__name__}.viper.{family}": _plain(family) for family in plain.FAMILIES}
         given = {f"{kernels.__name__}.{name}.code": code, f"{kernels.__name__}.viper": plain, **others}
         native = self._take(name, memory, given)

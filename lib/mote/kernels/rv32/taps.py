@@ -1,6 +1,7 @@
 """Depthwise convolutions in machine code for RV32."""
 
 from ..native.taps import binder
+from ..native.words import by_address
 from . import code
 
-taps = binder(code.taps, cell=4, lanes=2, tap=0)
+taps = binder(by_address(code.taps), cell=4, lanes=2, tap=0)

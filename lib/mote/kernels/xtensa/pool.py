@@ -1,6 +1,7 @@
 """Average pools."""
 
 from ..native.pool import binder
+from ..native.words import by_address
 from . import code
 
-average_pool = binder(code.average_pool)
+average_pool = binder(by_address(code.average_pool))

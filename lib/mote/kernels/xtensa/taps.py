@@ -1,6 +1,7 @@
 """Depthwise convolutions. Cells and tables: as in host/fedmote/kernels/xtensa/plane.py and windows.py."""
 
 from ..native.taps import binder
+from ..native.words import by_address
 from . import code
 
-taps = binder(code.taps, cell=4, lanes=2, tap=4)
+taps = binder(by_address(code.taps), cell=4, lanes=2, tap=4)
