@@ -22,6 +22,7 @@ class Node:
 
     def __init__(self, config):
         self.device = config["DEVICE"]
+        make_life = _life(config)  # first, as code that comes later lies between pieces of data
         if config.get("CORES", 1) > 1:
             kernels.use_both_cores()
         self.model = model.load(config.get("MODEL", "model.mote"), config.get("KERNEL"))
@@ -53,7 +54,7 @@ class Node:
             config.get("ROLE", "learn") == "learn",
             config.get("MINIMUM", 16),
         )
-        self.life = _life(config, self.local)
+        self.life = make_life(self.local)
         self._reading = array("f", [0.0] * self.sensor.channels)
         self._row = array("f", [0.0] * self.features.width)
         self._label = None
@@ -201,6 +202,8 @@ def run(path="settings.toml"):
             ssid, password = config["CIRCUITPY_WIFI_SSID"], config.get("CIRCUITPY_WIFI_PASSWORD", "")
             port.join_wifi(ssid, password, starter.feed)
         node = Node(config)
+        if hasattr(gc, "threshold"):
+            gc.threshold(-1)  # starter.py has set it
         while True:
             if not node.step():
                 port.sleep_ms(2)
@@ -210,13 +213,18 @@ def run(path="settings.toml"):
         raise
 
 
-def _life(config, local):
-    """Return the board's part in a federation where the settings name a broker, else one of its own."""
+def _life(config):
+    """Return make(local) of the board's part in a federation, or of one alone, as the settings say."""
     if "BROKER" in config or "LORA" in config:
-        gc.collect()  # what is to come takes long pieces of the heap
-        from mote.member import Member
+        from mote import member
 
-        return Member(config, local, starter.journal)
+        member.load_link(config)
+
+        def make(local):
+            gc.collect()  # what is to come takes long pieces of the heap
+            return member.Member(config, local, starter.journal)
+
+        return make
     from mote.alone import Alone  # MQTT takes no room on a board that has none
 
-    return Alone(local)
+    return Alone

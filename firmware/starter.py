@@ -4,6 +4,7 @@ No release ever holds this file, and it imports nothing that a release may chang
 the next start begins here again. docs/ota.md has the states and what a release may rely on.
 """
 
+import gc
 import os
 import sys
 from time import sleep
@@ -205,6 +206,8 @@ def run():
         print("update over the air: %s" % error)  # what there is may work
     if journal.state == journal.TRIAL:
         _dog = _watchdog()
+    if hasattr(gc, "threshold") and gc.mem_free() < 1 << 20:
+        gc.threshold(4096)  # code that is loaded leaves long pieces of the heap to data
     try:
         import node
 

@@ -185,12 +185,17 @@ class Member:
 _REST = ("DUTY", "QUIET", "SLEEP_S")
 
 
-def _link(config, status_topic):
-    """Return the link that the settings ask for; the other one takes no room."""
+def load_link(config):
+    """Return the module of the link that the settings ask for; the other one takes no room."""
     if "LORA" in config:
-        from .links import lorawan
+        from .links import lorawan as link
+    else:
+        from .links import mqtt as link
+    return link
 
-        return lorawan.make(config, port.ticks_ms())
-    from .links.mqtt import MqttLink
 
-    return MqttLink(config, status_topic, b'{"state":"offline"}')
+def _link(config, status_topic):
+    link = load_link(config)
+    if "LORA" in config:
+        return link.make(config, port.ticks_ms())
+    return link.MqttLink(config, status_topic, b'{"state":"offline"}')

@@ -22,9 +22,12 @@ _EXECUTION_S = 500
 # What a node holds, with the ring that deploy gives a Pico W, before it connects. SysTick counts cycles.
 _PROGRAM = """
 import gc, json, machine
+gc.threshold(4096)
 import node
 from mote import features, model
 from mote.local import Local, Shuffle
+from mote.member import Member
+from mote.links.mqtt import MqttLink
 from mote.rounds import Participant
 from mote.train import Learner
 
@@ -41,8 +44,6 @@ ring = features.Ring(166, 24)
 normaliser = features.Normaliser(24, 0.001, viper.scale_of(viper.input_tensor))
 local = Local(Learner(viper), normaliser, ring)
 participant = Participant("watch", "board", bytes(32), local, Shuffle)
-from mote.links.mqtt import MqttLink
-from mote.member import Member
 gc.collect()
 free = gc.mem_free()
 plain = model.load("model.mote", "plain")

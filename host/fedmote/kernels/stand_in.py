@@ -100,7 +100,14 @@ class StandIn:
         for function, machine_code in viper_functions_of(mpy).items():
             setattr(code, function, memory.viper_function(machine_code))
         others = {f"{kernels.__name__}.viper.{family}": _plain(family) for family in plain.FAMILIES}
-        given = {f"{kernels.__name__}.{name}.code": code, f"{kernels.__name__}.viper": plain, **others}
+        machine = ModuleType("machine")
+        machine.needs = lambda *_: None  # type: ignore[attr-defined]
+        given = {
+            f"{kernels.__name__}.{name}.code": code,
+            f"{kernels.__name__}.native.machine": machine,
+            f"{kernels.__name__}.viper": plain,
+            **others,
+        }
         native = self._take(name, memory, given)
         if cores > 1:
             _take_turns(native.cores, memory)
@@ -175,6 +182,9 @@ def _standing_in(memory: Memory, viper: Decorator) -> Iterator[dict[str, ModuleT
     micropython.viper = viper  # type: ignore[attr-defined]
     uctypes.addressof = memory.addressof  # type: ignore[attr-defined]
     before = dict(sys.modules)
+    for name in before:  # a package would still have the modules of an earlier stand-in
+        if name.startswith(f"{kernels.__name__}.native"):
+            del sys.modules[name]
     sys.modules.update({"micropython": micropython, "uctypes": uctypes})
     for kind in _TYPES:
         setattr(builtins, kind, int)

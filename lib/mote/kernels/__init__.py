@@ -10,8 +10,8 @@ what is bound keeps too much. The float functions are the steps of training.
 
 Functions lie in families, one module each, so that a board loads only what its network needs. What a kernel
 does not have, it takes from the kernel that its FALLBACK names, and so on; ``plain`` has everything and no
-FALLBACK. A package whose interpreter or processor cannot run it raises ImportError, SyntaxError or ValueError
-(.mpy of another architecture) when it is imported.
+FALLBACK. A package whose interpreter or processor cannot run it raises ImportError or SyntaxError when it is
+imported.
 """
 
 #: every kernel, the fastest first, as packages of this one
@@ -42,11 +42,8 @@ FAMILIES = {
 
 
 class Kernel:
-    """A kernel that runs here: ``NAME``, ``WEIGHT_FORMS``, ``BLOCKS``, and every function of FAMILIES as
-    an attribute.
-
-    Where its ops share memory, ``expect(bytes)`` is called before a model takes so many for its arena.
-    """
+    """A kernel that runs here: ``NAME``, ``WEIGHT_FORMS``, ``BLOCKS``,
+    and every function of FAMILIES as an attribute."""
 
     def __init__(self, package):
         self.NAME = package.NAME
@@ -56,8 +53,11 @@ class Kernel:
         while package.FALLBACK:
             package = _load(package.FALLBACK)
             self._packages.append(package)
-        if hasattr(self._packages[0], "expect"):
-            self.expect = self._packages[0].expect
+
+    def expect(self, size):
+        """Let ops take what they share before a model takes so many bytes of heap."""
+        if self.BLOCKS == "kept":  # machine code
+            _load("native", "scratch").expect(size)
 
     def __getattr__(self, name):
         family = FAMILIES.get(name)
@@ -80,7 +80,7 @@ def choose(name=None, form=None):
     for candidate in (name,) if name else KERNELS:
         try:
             kernel = Kernel(_load(candidate))
-        except (ImportError, SyntaxError, ValueError):  # no ulab; no native code, or that of others
+        except (ImportError, SyntaxError):  # no ulab; no native code, or that of others
             continue
         if form is None or form in kernel.WEIGHT_FORMS:
             return kernel
@@ -99,7 +99,7 @@ def use_both_cores():
     for name in KERNELS:
         try:
             return _load(name, "cores").use()
-        except (ImportError, SyntaxError, ValueError):
+        except ImportError:
             continue
     return 1
 

@@ -1,8 +1,9 @@
 """The kernel in machine code for Cortex-M0+ (RP2040). ``code`` is generated when a board's
 files are made: host/fedmote/kernels/armv6m."""
 
-from ..native.scratch import expect as expect
-from . import code as code  # of another processor, or not there: this kernel cannot run
+from ..native.machine import needs
+
+needs(4, __path__)
 
 NAME = "armv6m"
 WEIGHT_FORMS = (2,)

@@ -1,8 +1,9 @@
 """The kernel in machine code for Cortex-M33 (RP2350). ``code`` is generated when a board's
 files are made: host/fedmote/kernels/armv8m."""
 
-from ..native.scratch import expect as expect
-from . import code as code  # of another processor, or not there: this kernel cannot run
+from ..native.machine import needs
+
+needs(7, __path__)
 
 NAME = "armv8m"
 WEIGHT_FORMS = (2,)

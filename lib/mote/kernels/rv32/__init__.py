@@ -1,8 +1,9 @@
 """The kernel in machine code for RV32IMC (ESP32-C3, C6). ``code`` is generated when a board's
 files are made: host/fedmote/kernels/rv32."""
 
-from ..native.scratch import expect as expect
-from . import code as code  # of another processor, or not there: this kernel cannot run
+from ..native.machine import needs
+
+needs(11, __path__)
 
 NAME = "rv32"
 WEIGHT_FORMS = (2,)
