@@ -28,7 +28,7 @@ _PINS = {
     **dict.fromkeys(adafruit.PACKAGES, _I2C_PINS),
     "microphone": {"MICROPHONE_CLOCK": "microphone_clock", "MICROPHONE_DATA": "microphone_data"},
 }
-_RING_PART = 10  # of the heap: windows must leave room for learning, the connection and an update
+_RING_PART = 15  # of the heap: windows must leave room for learning, the connection and an update
 _RECORDING_PART = 8  # of the flash: the interpreter, the program and an update need the rest
 _VALUE_BYTES = 2
 _MOTE_HEAD_BYTES = 8  # magic, format version, header bytes
