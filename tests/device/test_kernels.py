@@ -1,5 +1,6 @@
 """Every kernel that this interpreter runs gives the same bytes as the plain one, at every op."""
 
+import os
 from array import array
 from struct import pack
 
@@ -8,6 +9,8 @@ from raising import text_of
 
 from mote import kernels
 from mote.model import Model
+
+_FOLDER = "test-kernels.tmp"
 
 
 def test_kernels_agree_on_every_byte():
@@ -86,6 +89,32 @@ def test_training_steps_agree_within_float_rounding():
 
 def test_one_core_is_used_where_no_kernel_is_for_two():
     assert kernels.use_both_cores() == 1
+
+
+def test_machine_code_of_other_processors_is_not_chosen():
+    for name in ("armv6m", "armv8m", "rv32", "xtensa"):
+        assert "cannot run on this interpreter" in text_of(ValueError, kernels.choose, name)
+    try:
+        from sys import implementation
+
+        from mote.kernels.native.machine import needs
+
+        loaded = implementation._mpy
+    except (ImportError, AttributeError):
+        return  # CPython
+    os.mkdir(_FOLDER)
+    try:
+        for number, runs in ((loaded, True), (loaded ^ 0x400, False), (loaded ^ 0x100, False)):
+            with open(_FOLDER + "/code.mpy", "wb") as file:
+                file.write(bytes([ord("M"), number & 255, number >> 8 & 0x3F, 31]))
+            if runs:
+                needs(_FOLDER)
+            else:
+                assert "another version or architecture" in text_of(ImportError, needs, _FOLDER)
+        os.remove(_FOLDER + "/code.mpy")
+        assert "is missing" in text_of(ImportError, needs, _FOLDER)
+    finally:
+        os.rmdir(_FOLDER)
 
 
 def test_unknown_kernel_is_named_with_the_choices():

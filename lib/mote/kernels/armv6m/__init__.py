@@ -3,7 +3,7 @@ files are made: host/fedmote/kernels/armv6m."""
 
 from ..native.machine import needs
 
-needs(4, __path__)
+needs(__path__)
 
 NAME = "armv6m"
 WEIGHT_FORMS = (2,)

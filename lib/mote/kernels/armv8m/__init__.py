@@ -3,7 +3,7 @@ files are made: host/fedmote/kernels/armv8m."""
 
 from ..native.machine import needs
 
-needs(7, __path__)
+needs(__path__)
 
 NAME = "armv8m"
 WEIGHT_FORMS = (2,)

@@ -3,7 +3,7 @@ files are made: host/fedmote/kernels/rv32."""
 
 from ..native.machine import needs
 
-needs(11, __path__)
+needs(__path__)
 
 NAME = "rv32"
 WEIGHT_FORMS = (2,)

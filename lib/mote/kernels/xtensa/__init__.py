@@ -3,7 +3,7 @@ files are made: host/fedmote/kernels/xtensa."""
 
 from ..native.machine import needs
 
-needs(10, __path__)
+needs(__path__)
 
 NAME = "xtensa"
 WEIGHT_FORMS = (2,)
