@@ -7,7 +7,9 @@ from .sums import pairs_fit, piece_of
 from .weighted import weighted
 
 _EXACT_COLUMNS = 1024  # so many products of at most 2^14 stay within 2^24, where float32 is exact
-_FEW_PRODUCTS = 256  # fewer are made sooner by np.dot
+# what np.dot makes sooner: fewer products of an op, or an output
+_FEW_PRODUCTS = 256
+_FEW_COLUMNS = 8
 
 
 def dense(x, weights, bias, multipliers, shifts, y, zero_point, low, high, form, pitch, origin):
@@ -19,7 +21,8 @@ def dense(x, weights, bias, multipliers, shifts, y, zero_point, low, high, form,
     x_rows = int8s(x, (pixels, columns))
     y_rows = int8s(y, (pixels, pitch))[:, origin[0] : origin[0] + outputs]
     piece = piece_of(columns)
-    is_summed = pixels * outputs * columns > _FEW_PRODUCTS and piece and pairs_fit(weights)
+    are_few = pixels * outputs * columns <= _FEW_PRODUCTS or columns <= _FEW_COLUMNS
+    is_summed = not are_few and piece and pairs_fit(weights)
     most = 0 if is_summed else max(PIECE, outputs)
     pieces = columns // piece if is_summed else 1
     scaled = Requantiser((bias, multipliers, shifts), zero_point, low, high, 16384 * columns, most, pieces)
