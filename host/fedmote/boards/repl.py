@@ -6,6 +6,7 @@ import contextlib
 import errno
 import io
 import struct
+import time
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -20,6 +21,7 @@ _ANSWER_S = 2.0  # of each attempt: a board that was busy, or has just been rese
 _SILENCE_S = 10.0  # in the middle of an exchange
 _GLANCE_S = 0.2
 _SENDING_S = 5.0
+_RELEASE_S = 1.0  # of a port that another program has
 
 
 class BoardError(FedmoteError):
@@ -60,9 +62,7 @@ class Repl:
         it is in use, and where no interpreter answers.
         """
         try:
-            connection = serial.serial_for_url(
-                port, baudrate=baud, timeout=_GLANCE_S, write_timeout=_SENDING_S, exclusive=True
-            )
+            connection = _connect(port, baud)
         except (OSError, ValueError) as error:
             raise FedmoteError(f"cannot open {port}: {_hint(error)}") from None
         transport = RawTransport(connection, port, _SILENCE_S)
@@ -164,6 +164,20 @@ class Repl:
             raise FedmoteError(
                 f"{self.port}: the connection was lost ({error}): check the cable, then try again"
             ) from None
+
+
+def _connect(port: str, baud: int) -> serial.Serial:
+    """Open a port. A program that is about to end, or to start another one, still has it for a moment."""
+    until = time.monotonic() + _RELEASE_S
+    while True:
+        try:
+            return serial.serial_for_url(
+                port, baudrate=baud, timeout=_GLANCE_S, write_timeout=_SENDING_S, exclusive=True
+            )
+        except OSError as error:
+            if error.errno not in (errno.EAGAIN, errno.EBUSY) or time.monotonic() > until:
+                raise
+        time.sleep(_GLANCE_S)
 
 
 def _hint(error: Exception) -> str:
