@@ -22,7 +22,6 @@ WAITING = "waiting"
 
 _IN_FLIGHT = 4
 _FETCH_MS = 5000
-_ROOM_MS = 1000
 _RESEND_MS = 4000
 _RESEND_LIMIT_MS = 64000
 _MANIFEST_BYTES = 1000
@@ -57,6 +56,7 @@ class Participant:
         self._asked, self._told = None, False
         self._counter = 0
         self._work = None
+        self._room = bytearray(4 * len(local.base))  # for models: later there might be no piece so long
         self._body = self._have = None
         self._encoder = self._tag = self._residual = None
         self._offered = self._acknowledged = None
@@ -110,10 +110,7 @@ class Participant:
                 self.error = str(error)
                 self.state = IDLE
         if self.state == FETCHING:
-            if self._body is None:
-                if ticks_diff(now, self._deadline) >= 0:
-                    self._want_model(now)
-            elif self.model_filter is None:
+            if self.model_filter is None:
                 self._await_model(now)
             elif ticks_diff(now, self._deadline) >= 0:
                 self.model_filter = (
@@ -230,14 +227,7 @@ class Participant:
             self.state = IDLE
 
     def _want_model(self, now):
-        gc.collect()  # what is to come is one long piece of the heap
-        try:
-            self._body = bytearray(self._manifest["size"])
-        except MemoryError:
-            self.error = "no room for a model of %d bytes; trying again" % self._manifest["size"]
-            self.state = FETCHING
-            self._deadline = ticks_add(now, _ROOM_MS)
-            return
+        self._body = self._room
         self._have = self._memory.pieces(self._manifest["sha256"], self._body)
         if sum(self._have) < len(self._have) or not self._took_model():
             self._await_model(now)

@@ -11,7 +11,7 @@ import numpy as np
 from rich.table import Column, Table
 
 from fedmote.benchmarks import inference
-from fedmote.benchmarks.emulated_pico import FLASH, EmulatedPico
+from fedmote.benchmarks.emulated_pico import FLASH, EmulatedPico, place_beside
 from fedmote.benchmarks.kernel_figures import CLOCK_HZ
 from fedmote.benchmarks.kernels import BARS
 from fedmote.boards import catalogue, image
@@ -23,8 +23,6 @@ from mote.port import crc32
 _SECONDS = 900.0
 #: heap for the model and its arena, beside the library and what kernels take for themselves
 _HEAP_BYTES = 130_000
-#: in the flash, behind the files of the file system
-_MODEL_AT = 0x18_0000
 #: files that only start the node
 _STARTERS = ("main.py",)
 
@@ -219,7 +217,8 @@ def _run(
     placed = {}
     address = 0
     if place == "flash":
-        placed[_MODEL_AT], address = compiled.mote, FLASH + _MODEL_AT
+        at = place_beside(files, pico.layout, len(compiled.mote))
+        placed[at], address = compiled.mote, FLASH + at
     else:
         files["model.mote"] = compiled.mote
     constants = f"ADDRESS, RESIDENT, FIRST = {address}, {place == 'heap'}, {compiled.setup}\n"

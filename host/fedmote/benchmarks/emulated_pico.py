@@ -24,6 +24,7 @@ FLASH = 0x1000_0000
 _LAYOUTS = {"rpi_pico": "pico"}
 #: runtime -> its image, with the board's name of it
 _IMAGES = {"micropython": "{}-*.uf2", "circuitpython": "adafruit-circuitpython-{}-*.uf2"}
+_BLOCK_BYTES, _ERASED = 4096, b"\xff"
 _FAT_AT = 0x10_0000
 #: as the board formats it: sectors, heads, sectors a track and a cluster, FATs, entries, sectors a FAT
 _FAT = ("-T2048", "-h255", "-s63", "-c1", "-d1", "-r32", "-L7")
@@ -106,6 +107,19 @@ def file_system(files: Mapping[str, bytes], layout: str) -> tuple[int, bytes]:
             file.write(content)
     system.unmount()
     return found["fs_start"], bytes(context.buffer)
+
+
+def place_beside(files: Mapping[str, bytes], layout: str, size: int) -> int:
+    """Return where in the flash so many bytes fit that these files leave free in MicroPython's file system.
+
+    Raises FedmoteError as ``file_system``, and where there is no such place.
+    """
+    start, system = file_system(files, layout)
+    length = (size + _BLOCK_BYTES - 1) // _BLOCK_BYTES * _BLOCK_BYTES
+    for at in range(len(system) - length, -1, -_BLOCK_BYTES):
+        if system.count(_ERASED, at, at + length) == length:
+            return start + at
+    raise FedmoteError(f"the emulated flash has no room for {size} bytes in a row beside its files")
 
 
 def fat(files: Mapping[str, bytes], layout: str) -> tuple[int, bytes]:
