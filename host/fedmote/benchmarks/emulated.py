@@ -31,15 +31,17 @@ _PROGRAM = """
 import gc, json, machine
 from time import ticks_diff, ticks_us
 gc.collect()
+gc.threshold(4096)  # as starter.py has it
 free = gc.mem_free()
+source = open("input.bin", "rb")
 from mote import model, port
 gc.collect()
 library = free - gc.mem_free()
 network = model.mapped(ADDRESS) if ADDRESS else model.load("model.mote", resident=RESIDENT)
 
 def give():
-    with open("input.bin", "rb") as file:
-        file.readinto(network.input)
+    source.seek(0)
+    source.readinto(network.input)
     gc.collect()
 
 def cycles(function):
