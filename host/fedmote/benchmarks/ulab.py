@@ -179,5 +179,8 @@ def _run(name: str, mote: bytes, place: str, pico: EmulatedPico, library: dict[s
         step()
         checks.append(crc32(expected.arena) & 0xFFFF_FFFF)
     differs = [wanted != got for wanted, got in zip(checks, found["checks"], strict=True)]
-    ops = tuple(Op(*figures, differs[number]) for number, *figures in found["ops"])  # type: ignore[call-arg]
+    ops = tuple(
+        Op(op, macs, outputs, us, accumulating, products, requantising, differs[number])
+        for number, op, macs, outputs, us, accumulating, products, requantising in found["ops"]
+    )
     return Run(name, place, found["left"], found["limit"], found["us"], ops)
